@@ -1,0 +1,25 @@
+const transform = {
+  '^.+\\.ts$': [
+    '@swc/jest',
+    { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
+  ],
+};
+const common = { transform, extensionsToTreatAsEsm: ['.ts'], testEnvironment: 'node' };
+const workspaces = ['core', 'runtime', 'control', 'sidecar', 'collector', 'cli'];
+
+/** Unit tests stand beside their source; what needs a process or a network stands in test/. */
+export default {
+  maxWorkers: 2,
+  projects: [
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: workspaces.map((name) => `<rootDir>/${name}/src/**/*.test.ts`),
+    },
+    {
+      ...common,
+      displayName: 'integration',
+      testMatch: ['<rootDir>/test/{integration,attacks}/**/*.test.ts'],
+    },
+  ],
+};
