@@ -108,6 +108,53 @@ export interface SessionClosed {
   readonly lastSeq: number;
 }
 
+/**
+ * Events `from` to `to` of a session were lost before they reached a collector (decisions 21), as the recorder
+ * that had them says. The collector then acknowledges past them, and keeps the gap as an alert.
+ */
+export interface RecordGap {
+  readonly type: 'RecordGap';
+  /** The session that lost them; absent: this one. */
+  readonly ofSession?: string;
+  readonly from: number;
+  readonly to: number;
+  /** What happened to them, in a few words. */
+  readonly reason: string;
+}
+
+/** The collector answered a question about the record; written before the answer goes out. */
+export interface RecordRead {
+  readonly type: 'RecordRead';
+  /** Who asked, as authenticated, and in which role. */
+  readonly reader: string;
+  readonly role: string;
+  /** The route's template, e.g. `/v1/events`. */
+  readonly route: string;
+  /** The question's parameters as given. */
+  readonly query: Readonly<Record<string, string>>;
+  /** How many sessions, events or recordings the answer holds. */
+  readonly results: number;
+}
+
+/** The collector deleted what its retention no longer keeps. */
+export interface RecordPurged {
+  readonly type: 'RecordPurged';
+  readonly class: 'Metadata' | 'Statements' | 'Recordings';
+  /** RFC 3339: what was received before it. */
+  readonly before: string;
+  /** How many events, parts or recordings. */
+  readonly count: number;
+}
+
+/** A session was taken out of retention, or given back to it. */
+export interface LegalHoldChanged {
+  readonly type: 'LegalHoldChanged';
+  readonly heldSession: string;
+  readonly hold: boolean;
+  readonly reader: string;
+  readonly reason: string;
+}
+
 /** Lifecycle of a program itself; forms a session of its own per process. */
 export interface ProgramEvent {
   readonly type:
@@ -132,6 +179,10 @@ export type EventBody =
   | CredentialLeased
   | PolicyApplied
   | SessionClosed
+  | RecordGap
+  | RecordRead
+  | RecordPurged
+  | LegalHoldChanged
   | ProgramEvent;
 
 /** What an event carries apart from its line; each in its own retention class (decisions 20). */
