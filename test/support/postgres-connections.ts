@@ -1,7 +1,10 @@
 import pg from 'pg';
 
+/** pg's types leave out these two. */
+type Client = pg.Client & { ref(): void; unref(): void };
+
 interface Kept {
-  readonly client: pg.Client;
+  readonly client: Client;
   pending: number;
 }
 
@@ -49,7 +52,7 @@ export class Connections {
   }
 
   async #connect(database: string): Promise<Kept> {
-    const client = new pg.Client({ ...this.#config, database });
+    const client = new pg.Client({ ...this.#config, database }) as Client;
     client.on('error', () => this.#open.delete(database)); // the next query opens a new one
     await client.connect();
     client.unref();
