@@ -2,14 +2,11 @@
  * What admission checks beyond the schema, one object at a time: errors for what can never work, warnings
  * for what is probably not meant.
  */
+import { checkCondition } from '../policy/conditions.ts';
 import { verbClasses } from '../sql/operation.ts';
 import { parseDurationMs } from './duration.ts';
 import { isLabelKey, isLabelValue } from './metadata.ts';
-import {
-  columnPatternProblem,
-  namePatternProblem,
-  resourcePatternProblem,
-} from './pattern-syntax.ts';
+import { columnPatternProblem, resourcePatternProblem } from './pattern-syntax.ts';
 import { error, type Problem, warning } from './problem.ts';
 import { contradictoryLabel } from './selector.ts';
 import { overlappingSubjects } from './subjects.ts';
@@ -116,11 +113,13 @@ function ruleProblems(rule: AccessPolicyRule, path: string): Problem[] {
   });
   problems.push(
     ...patternProblems(rule.resources, `${path}.resources`, resourcePatternProblem),
-    ...patternProblems(rule.columns?.only, `${path}.columns.only`, namePatternProblem),
-    ...patternProblems(rule.columns?.except, `${path}.columns.except`, namePatternProblem),
     ...durationProblems(rule.approval?.expiresAfter, `${path}.approval.expiresAfter`),
     ...durationProblems(rule.approval?.wait.holdTimeout, `${path}.approval.wait.holdTimeout`),
   );
+  if (rule.when !== undefined) {
+    const condition = checkCondition(rule.when);
+    if (!condition.ok) problems.push(error(`${path}.when`, condition.message));
+  }
   const exports = rule.classes?.includes('Export') || rule.verbs?.includes('CopyOut');
   if (exports && rule.action === 'Allow' && rule.limits === undefined) {
     problems.push(warning(`${path}.limits`, 'there are none: the rule allows exports of any size'));

@@ -1,40 +1,25 @@
-/** The syntax of resource and column patterns; what they match is told by core/src/policy. */
-
-const maxParts = { resource: 3, column: 4 };
+import { parseResourcePattern, type ResourcePattern } from '../policy/resource-pattern.ts';
 
 /** Why `pattern` is no `database.schema.relation` pattern, or undefined. */
 export function resourcePatternProblem(pattern: string): string | undefined {
-  const parts = pattern.split('.');
-  const common = partsProblem(parts);
-  if (common !== undefined) return common;
-  if (parts.length > maxParts.resource) {
-    return 'has more parts than database.schema.relation';
-  }
-  const rest = parts.indexOf('**');
-  if (rest >= 0 && rest !== parts.length - 1) return '** may stand only as the last part';
-  return undefined;
+  const parsed = parse(pattern);
+  if (typeof parsed === 'string') return parsed;
+  return parsed.parts.length > 3 ? 'has more parts than database.schema.relation' : undefined;
 }
 
 /** Why `pattern` is no `database.schema.relation.column` pattern, or undefined. */
 export function columnPatternProblem(pattern: string): string | undefined {
-  const parts = pattern.split('.');
-  const common = partsProblem(parts);
-  if (common !== undefined) return common;
-  if (parts.includes('**')) return '** has no meaning here; a part of its own may be *';
-  if (parts.length !== maxParts.column) return 'must be database.schema.relation.column';
-  return undefined;
+  const parsed = parse(pattern);
+  if (typeof parsed === 'string') return parsed;
+  if (parsed.rest) return '** has no meaning here; each part may be *';
+  return parsed.parts.length === 4 ? undefined : 'must be database.schema.relation.column';
 }
 
-/** Why `pattern` is no pattern of a single name, or undefined. */
-export function namePatternProblem(pattern: string): string | undefined {
-  return pattern.includes('**') ? '** has no meaning here; use *' : partsProblem([pattern]);
-}
-
-function partsProblem(parts: readonly string[]): string | undefined {
-  if (parts.includes('')) return 'has an empty part';
-  if (parts.some((part) => /[\p{Cc}]/u.test(part))) return 'contains a control character';
-  if (parts.some((part) => part !== '**' && part.includes('**'))) {
-    return '** must be a part of its own';
+/** The pattern, or why it is none. */
+function parse(pattern: string): ResourcePattern | string {
+  try {
+    return parseResourcePattern(pattern);
+  } catch (error) {
+    return error instanceof Error ? error.message : 'is no pattern';
   }
-  return undefined;
 }

@@ -8,12 +8,14 @@ export function selectorMatches(selector: LabelSelector, labels: Labels | undefi
   const expressions = selector.matchExpressions ?? [];
   if (matchLabels.length + expressions.length === 0) return false;
   return (
-    matchLabels.every(([key, value]) => valueOf(labels, key) === value) &&
-    expressions.every((expression) => expressionHolds(expression, valueOf(labels, expression.key)))
+    matchLabels.every(([key, value]) => labelValue(labels, key) === value) &&
+    expressions.every((expression) =>
+      expressionHolds(expression, labelValue(labels, expression.key)),
+    )
   );
 }
 
-function valueOf(labels: Labels | undefined, key: string): string | undefined {
+function labelValue(labels: Labels | undefined, key: string): string | undefined {
   return labels !== undefined && Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
