@@ -1,0 +1,46 @@
+/**
+ * What the enforcement proxy asks of the control plane. Standalone gives it in process; in a cluster it is
+ * the policy API over HTTPS.
+ */
+import type { PolicyBundle } from '../policy/types.ts';
+
+/** Who a caller proved to be. */
+export interface AuthenticatedCaller {
+  readonly identityUid: string;
+  /** Id of the ticket, for the record. */
+  readonly ticketId: string;
+  /** Epoch ms: the session ends then at the latest, where the proof says so. */
+  readonly sessionEndsMs?: number;
+}
+
+/** A backend credential: in memory only, never logged, never shown to the caller. */
+export interface LeasedCredential {
+  /** Name of the Secret it came from, and its version, for the record. */
+  readonly name: string;
+  readonly version: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** A refusal by the control plane: fit to be shown to the caller. */
+export class ControlRefusal extends Error {
+  readonly code: string;
+  readonly hint: string;
+  constructor(code: string, message: string, hint: string) {
+    super(message);
+    this.name = 'ControlRefusal';
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+export interface ControlClient {
+  /** Checks a ticket presented as a password. `user` is `name` or `namespace/name`. Throws ControlRefusal; the same one for every wrong proof. */
+  authenticate(user: string, secret: string, targetUid: string): Promise<AuthenticatedCaller>;
+  /** The newest bundle of that identity, or undefined when it is gone. Synchronous: kept in memory. */
+  bundle(identityUid: string): PolicyBundle | undefined;
+  /** Calls back on every newer bundle of that identity (undefined: withdrawn); returns the unsubscriber. */
+  subscribe(identityUid: string, onBundle: (bundle: PolicyBundle | undefined) => void): () => void;
+  /** Throws ControlRefusal when the credential does not resolve or the target is not open to the identity. */
+  lease(identityUid: string, targetUid: string): Promise<LeasedCredential>;
+}
