@@ -1,0 +1,53 @@
+import { ErrorField } from '../messages/types.ts';
+import { BackendError } from './backend-error.ts';
+
+/** What the caller may be told of a refused login, by the backend's SQLSTATE: what it asked for itself. */
+const causedByCaller: Readonly<Record<string, string>> = {
+  '3D000': 'the database does not exist',
+  '42501': 'permission for the database is denied',
+  '42704': 'a startup parameter is not known to the target',
+  '22023': 'a startup parameter has a value that the target does not take',
+  '22P02': 'a startup parameter has a value that the target does not take',
+  '55000': 'the database does not accept connections now',
+  '55P02': 'a startup parameter cannot be set in a session',
+  '53300': 'the target has too many connections',
+  '57P03': 'the target does not take connections at the moment',
+};
+
+const SQLSTATE = /^[0-9A-Z]{5}$/;
+
+/**
+ * What becomes of an ErrorResponse that the backend sent before the session was ready. Its texts name the
+ * backend's user and often its configuration, so none of them is kept; a SQLSTATE is. An ErrorResponse
+ * without one (CVE-2026-6666) is an error all the same.
+ */
+export function loginRefused(fields: ReadonlyMap<string, string>): BackendError {
+  const given = fields.get(ErrorField.Code) ?? '';
+  const sqlstate = SQLSTATE.test(given) ? given : undefined;
+  const logDetail = `the backend refused the login with ${sqlstate ?? 'no SQLSTATE'}`;
+  const known = sqlstate === undefined ? undefined : causedByCaller[sqlstate];
+  const backendSqlstate = sqlstate === undefined ? {} : { backendSqlstate: sqlstate };
+  if (sqlstate !== undefined && known !== undefined) {
+    return new BackendError('CHP-5005', {
+      message: known,
+      sqlstate,
+      logDetail,
+      ...backendSqlstate,
+    });
+  }
+  if (sqlstate?.startsWith('28')) {
+    // Not 28P01: the caller's own proof was accepted, and another ticket would not help.
+    return new BackendError('CHP-2011', {
+      message: 'the target refused the credential that is kept for it',
+      sqlstate: '08006',
+      logDetail,
+      ...backendSqlstate,
+    });
+  }
+  return new BackendError('CHP-5005', {
+    message: 'the target refused the connection',
+    sqlstate: '08006',
+    logDetail,
+    ...backendSqlstate,
+  });
+}
