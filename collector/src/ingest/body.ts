@@ -1,0 +1,78 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip } from 'node:zlib';
+import { Problem } from '../http/problem.ts';
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem(413, 'CHP-6011', `the body is larger than ${maxBytes} bytes`);
+}
+
+/** Passes bytes on and throws a 413 beyond `maxBytes`. */
+function capped(maxBytes: number) {
+  return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    let bytes = 0;
+    for await (const chunk of source) {
+      bytes += chunk.length;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      yield chunk;
+    }
+  };
+}
+
+/** What `read` pipes into the collector it is given. Throws Problems: 413, and 400 for a body that breaks off. */
+async function collect(
+  headers: IncomingHttpHeaders,
+  maxBytes: number,
+  read: (into: (source: AsyncIterable<Uint8Array>) => Promise<void>) => Promise<void>,
+): Promise<Buffer> {
+  // A body that declares itself too large is refused before any of it is read.
+  if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge(maxBytes);
+  const chunks: Uint8Array[] = [];
+  try {
+    await read(async (source) => {
+      for await (const chunk of source) chunks.push(chunk);
+    });
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem(400, 'CHP-6001', 'the body broke off or is not gzip', { cause: error });
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The whole body as it arrives, at most `maxBytes` of it. Throws Problems: 413, 400. */
+export function readBytes(
+  headers: IncomingHttpHeaders,
+  body: Readable,
+  maxBytes: number,
+): Promise<Buffer> {
+  return collect(headers, maxBytes, (into) => pipeline(body, capped(maxBytes), into));
+}
+
+/**
+ * The whole body as text, after gunzip where Content-Encoding says so. At most `maxBytes` arrive and at most
+ * `maxTextBytes` come out of the decompressor. Throws Problems: 413, 415, and 400 for bytes that are not
+ * gzip or not UTF-8.
+ */
+export async function readText(
+  headers: IncomingHttpHeaders,
+  body: Readable,
+  maxBytes: number,
+  maxTextBytes: number,
+): Promise<string> {
+  const encoding = headers['content-encoding'] ?? 'identity';
+  if (encoding !== 'identity' && encoding !== 'gzip') {
+    throw new Problem(415, 'CHP-6001', 'the content encoding is neither gzip nor identity');
+  }
+  const bytes =
+    encoding === 'identity'
+      ? await readBytes(headers, body, Math.min(maxBytes, maxTextBytes))
+      : await collect(headers, maxBytes, (into) =>
+          pipeline(body, capped(maxBytes), createGunzip(), capped(maxTextBytes), into),
+        );
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (error) {
+    throw new Problem(400, 'CHP-6001', 'the body is not UTF-8', { cause: error });
+  }
+}
