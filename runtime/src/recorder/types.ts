@@ -14,9 +14,15 @@ export interface SessionRecorder {
   readonly id: string;
   readonly lastSeq: number;
   append(event: EventBody, parts?: EventParts): number;
-  /** A chunk of a recorded result; copied before it returns. Chunks are content-addressed, compressed later. */
-  appendResult(decision: number, bytes: Uint8Array): void;
-  /** Ends the recorded result of that decision: the chunks' SHA-256, hex, in order. */
+  /**
+   * A piece of a recorded result; copied before it returns. Chunks are content-addressed, compressed later.
+   * Returns the failure (CHP-4007) because of which it is not kept: the result must then be cut.
+   */
+  appendResult(decision: number, bytes: Uint8Array): RecorderFailure | undefined;
+  /**
+   * Ends the recorded result of that decision: the chunks' SHA-256, hex, in order. At most 64; a longer
+   * result names index chunks (core/events/recording.ts).
+   */
   endResult(decision: number): readonly string[];
   /** Nothing is appended afterwards. */
   close(): void;
@@ -27,8 +33,8 @@ export interface Recorder {
   openSession(): SessionRecorder;
   /**
    * Calls back once everything appended so far is durable at `level`, or with the failure that prevents it.
-   * At `Process` that is within this event-loop turn: one write(2) for all sessions. Callbacks run in the
-   * order of the calls.
+   * At `Process` that is within this event-loop turn: one write(2) for all sessions. Callbacks of one level
+   * run in the order of the calls, and never before this returns.
    */
   whenDurable(level: Durability, callback: (failure?: RecorderFailure) => void): void;
   /** Keyed digest (HMAC under the installation key, never the plain hash), hex, 32 characters. */

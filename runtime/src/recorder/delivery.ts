@@ -1,0 +1,108 @@
+import { appendFileSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { FillRandom } from '@chaperone/core/events/random.ts';
+import type { Clock } from '../clock.ts';
+import type { ChunkStore } from './chunk-store.ts';
+import type { RecorderLogger } from './options.ts';
+import { RecordingShipper } from './recording-shipper.ts';
+import { Shipper, type ShipperOptions } from './shipper.ts';
+import type { Spool } from './spool.ts';
+import { SpoolReader } from './spool-reader.ts';
+import type { ShipTransport } from './transport.ts';
+
+export interface DeliveryOptions
+  extends Pick<ShipperOptions, 'onAcknowledged' | 'onShipped' | 'gapNotice'> {
+  readonly transport: ShipTransport;
+  readonly spool: Spool;
+  readonly chunks: ChunkStore;
+  readonly clock: Clock;
+  readonly random: FillRandom;
+  readonly logger: RecorderLogger;
+  readonly lingerMs: number | undefined;
+  readonly onFailure: () => void;
+  /** To be recorded as a SpoolState event. */
+  readonly report: (detail: string) => void;
+}
+
+/** Everything that leaves the spool: events, recordings, and what the collector will never take. */
+export class Delivery {
+  readonly #options: DeliveryOptions;
+  readonly #reader: SpoolReader;
+  readonly #events: Shipper;
+  readonly #recordings: RecordingShipper;
+  readonly #rejectedDirectory: string;
+
+  constructor(options: DeliveryOptions) {
+    const { transport, spool, chunks, clock, logger } = options;
+    this.#options = options;
+    this.#rejectedDirectory = join(spool.directory, 'rejected');
+    mkdirSync(this.#rejectedDirectory, { recursive: true, mode: 0o700 });
+    for (const name of readdirSync(this.#rejectedDirectory)) {
+      spool.otherBytes += statSync(join(this.#rejectedDirectory, name)).size;
+    }
+    const word = new Uint32Array(1);
+    const random = (): number => {
+      options.random(new Uint8Array(word.buffer));
+      return word[0]! / 2 ** 32;
+    };
+    const onFailure = (cause: unknown, retryInMs: number): void => {
+      logger.warn({ err: cause, retryInMs }, 'the collector was not reached');
+      options.onFailure();
+    };
+    this.#reader = new SpoolReader(spool);
+    this.#events = new Shipper({
+      reader: this.#reader,
+      written: () => spool.written,
+      transport,
+      clock,
+      random,
+      onAcknowledged: options.onAcknowledged,
+      onShipped: options.onShipped,
+      gapNotice: options.gapNotice,
+      onFailure,
+      onRefused: (session, events, cause) => this.#putAside(session, events, cause),
+      onUnreadable: (bytes, cause) => {
+        logger.error({ code: 'CHP-4008', bytes, cause }, 'events could not be read back');
+        options.report(`${bytes} bytes of the spool could not be read back: ${cause}`);
+      },
+      ...(options.lingerMs === undefined ? {} : { lingerMs: options.lingerMs }),
+    });
+    this.#recordings = new RecordingShipper({
+      store: chunks,
+      transport,
+      clock,
+      random,
+      onFailure,
+      onRefused: (digest, cause) => {
+        logger.error({ code: cause.code, digest, err: cause }, 'the collector refused a recording');
+        options.report(`the collector refused recording ${digest}: ${cause.message}`);
+      },
+    });
+  }
+
+  /** See Shipper.notify. */
+  notify(urgent: boolean): void {
+    this.#events.notify(urgent);
+  }
+
+  /** See RecordingShipper.uploaded. */
+  uploaded(callback: () => void): void {
+    this.#recordings.uploaded(callback);
+  }
+
+  async close(graceMs: number): Promise<void> {
+    await Promise.all([this.#events.close(graceMs), this.#recordings.close(graceMs)]);
+    await this.#reader.close();
+  }
+
+  /** Kept in the form in which it was sent, one file a session. A failure here is tried again by the shipper. */
+  #putAside(session: string, events: readonly string[], cause: Error): void {
+    const { spool, logger, report } = this.#options;
+    const path = join(this.#rejectedDirectory, `${session}.ndjson`);
+    const text = `${events.join('\n')}\n`;
+    appendFileSync(path, text, { mode: 0o600, flush: true });
+    spool.otherBytes += Buffer.byteLength(text);
+    logger.error({ code: 'CHP-4009', session, err: cause, path }, 'the collector refused events');
+    report(`the collector refused ${events.length} events of session ${session}: ${cause.message}`);
+  }
+}

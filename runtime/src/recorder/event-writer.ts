@@ -1,0 +1,95 @@
+import { encodeLine } from '@chaperone/core/events/encode.ts';
+import { encodeParameters, PartSealer } from '@chaperone/core/events/parts.ts';
+import type { FillRandom } from '@chaperone/core/events/random.ts';
+import { MicrosecondTime } from '@chaperone/core/events/time.ts';
+import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
+import { UuidGenerator } from '@chaperone/core/events/uuid.ts';
+import type { Clock } from '../clock.ts';
+import type { FrameBatch } from './frame.ts';
+
+/** Longest content of a part, in bytes; the line says when one was cut. */
+export const maxPartBytes = 1024 * 1024;
+
+/** Turns bodies into metadata lines and frames. One for all sessions: it reuses its buffers. */
+export class EventWriter {
+  readonly #clock: Clock;
+  readonly #ids: UuidGenerator;
+  readonly #sealer: PartSealer;
+  readonly #time = new MicrosecondTime();
+
+  constructor(clock: Clock, fill: FillRandom) {
+    this.#clock = clock;
+    this.#ids = new UuidGenerator(fill);
+    this.#sealer = new PartSealer(fill);
+  }
+
+  /** A UUIDv7 of now. */
+  newId(): string {
+    return this.#ids.next(this.#clock.nowUs());
+  }
+
+  /** The metadata line of an event without parts. */
+  line(session: string, seq: number, body: EventBody): string {
+    return this.#line(session, seq, body, '', '');
+  }
+
+  /** Adds one event to the batch, or throws and leaves it as it was. `sessionBytes`: the 16 bytes of `session`. */
+  write(
+    batch: FrameBatch,
+    session: string,
+    sessionBytes: Uint8Array,
+    seq: number,
+    body: EventBody,
+    parts: EventParts | undefined,
+  ): void {
+    batch.begin(sessionBytes, seq);
+    try {
+      this.#fill(batch, session, seq, body, parts);
+    } catch (error) {
+      batch.abandon();
+      throw error;
+    }
+  }
+
+  #fill(
+    batch: FrameBatch,
+    session: string,
+    seq: number,
+    body: EventBody,
+    parts: EventParts | undefined,
+  ): void {
+    let digests = '';
+    let truncated = '';
+    const sealer = this.#sealer;
+    if (parts?.statement !== undefined) {
+      sealer.seal(parts.statement, maxPartBytes);
+      this.#add(batch, 'statement');
+      digests = `"statement":"${sealer.hmac}"`;
+      if (sealer.cutFrom > 0) truncated = `"statement":${sealer.cutFrom}`;
+    }
+    if (parts?.parameters !== undefined) {
+      const { text, cutFrom } = encodeParameters(parts.parameters, maxPartBytes);
+      sealer.seal(text, maxPartBytes);
+      this.#add(batch, 'parameters');
+      digests += `${digests === '' ? '' : ','}"parameters":"${sealer.hmac}"`;
+      if (cutFrom > 0) truncated += `${truncated === '' ? '' : ','}"parameters":${cutFrom}`;
+    }
+    batch.end(this.#line(session, seq, body, digests, truncated));
+  }
+
+  #line(session: string, seq: number, body: EventBody, parts: string, truncated: string): string {
+    const timeUs = this.#clock.nowUs();
+    const header = {
+      id: this.#ids.next(timeUs),
+      session,
+      seq,
+      time: this.#time.format(timeUs),
+    };
+    return encodeLine(header, body, parts, truncated);
+  }
+
+  #add(batch: FrameBatch, name: string): void {
+    const { salts, saltOffset, bytes, start, length } = this.#sealer;
+    batch.part(name, salts, saltOffset, bytes, start, length);
+  }
+}

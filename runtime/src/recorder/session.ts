@@ -1,0 +1,71 @@
+import type { FillRandom } from '@chaperone/core/events/random.ts';
+import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
+import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
+import { ChaperoneError } from '../errors/chaperone-error.ts';
+import { type PutChunk, ResultStream } from './result-stream.ts';
+import type { RecorderFailure, SessionRecorder } from './types.ts';
+
+/** Where a session's events go. */
+export interface EventSink {
+  append(session: RecordedSession, seq: number, body: EventBody, parts?: EventParts): void;
+  endSession(session: RecordedSession): void;
+}
+
+/** See SessionRecorder. */
+export class RecordedSession implements SessionRecorder {
+  readonly id: string;
+  readonly bytes: Uint8Array;
+  lastSeq = 0;
+  readonly #sink: EventSink;
+  readonly #put: PutChunk;
+  readonly #fill: FillRandom;
+  readonly #results = new Map<number, ResultStream>();
+  #closed = false;
+
+  constructor(id: string, sink: EventSink, put: PutChunk, fill: FillRandom) {
+    this.id = id;
+    this.bytes = uuidToBytes(id);
+    this.#sink = sink;
+    this.#put = put;
+    this.#fill = fill;
+  }
+
+  append(event: EventBody, parts?: EventParts): number {
+    if (this.#closed) throw new ChaperoneError('CHP-4006', 'the session is closed');
+    return this.#append(event, parts);
+  }
+
+  /** For what the recorder itself has to say of a session, closed or not. */
+  appendAlways(event: EventBody): void {
+    this.#append(event);
+  }
+
+  #append(event: EventBody, parts?: EventParts): number {
+    const seq = this.lastSeq + 1;
+    this.#sink.append(this, seq, event, parts);
+    this.lastSeq = seq; // only now: an event that cannot be encoded leaves no gap
+    return seq;
+  }
+
+  appendResult(decision: number, bytes: Uint8Array): RecorderFailure | undefined {
+    let stream = this.#results.get(decision);
+    if (stream === undefined) {
+      stream = new ResultStream(this.#put, this.#fill);
+      this.#results.set(decision, stream);
+    }
+    return stream.append(bytes);
+  }
+
+  endResult(decision: number): readonly string[] {
+    const stream = this.#results.get(decision);
+    this.#results.delete(decision);
+    return stream?.end() ?? [];
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#results.clear();
+    this.#sink.endSession(this);
+  }
+}

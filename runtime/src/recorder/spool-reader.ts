@@ -1,0 +1,95 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { type Frame, readFrame, scanFrame, segmentHeader } from './frame.ts';
+import type { Segment, Spool } from './spool.ts';
+
+/** Events read back, and the position behind the last of them. */
+export interface SpoolBatch {
+  readonly frames: readonly Frame[];
+  readonly end: number;
+  /** Bytes that could not be read back: they end at `end`. */
+  readonly unreadable?: { readonly bytes: number; readonly cause: string };
+}
+
+/** Reads frames back for shipping, so that a backlog of any size takes no memory. */
+export class SpoolReader {
+  readonly #spool: Spool;
+  readonly #batchBytes: number;
+  #closed = false;
+  #open: { readonly segment: Segment; readonly handle: FileHandle } | undefined;
+
+  constructor(spool: Spool, batchBytes = 128 * 1024) {
+    this.#spool = spool;
+    this.#batchBytes = batchBytes;
+  }
+
+  /** The whole frames from `position` on, at least one and about `batchBytes`; undefined when there is none. */
+  async read(position: number): Promise<SpoolBatch | undefined> {
+    const segment = this.#spool.segmentAt(position);
+    if (segment === undefined) return undefined;
+    // What is appended while this reads belongs to the next batch.
+    const available = segment.start + segment.bytes - position;
+    try {
+      const handle = await this.#handle(segment);
+      const offset = segmentHeader.length + position - segment.start;
+      let bytes = await readAt(handle, offset, Math.min(available, this.#batchBytes));
+      let scan = scanFrame(bytes, 0, bytes.length);
+      if (scan.kind === 'Incomplete' && bytes.length < available) {
+        const wanted = bytes.readUInt32LE(0) + 8;
+        bytes = await readAt(handle, offset, Math.min(available, wanted));
+        scan = scanFrame(bytes, 0, bytes.length);
+      }
+      const frames: Frame[] = [];
+      let at = 0;
+      while (scan.kind === 'Frame') {
+        const frame = readFrame(bytes, at, scan.end);
+        if (frame === undefined) break;
+        frames.push(frame);
+        at = scan.end;
+        scan = scanFrame(bytes, at, bytes.length);
+      }
+      // A frame cut by the end of this batch is read with the next one.
+      if (at > 0) return { frames, end: position + at };
+      return this.#unreadable(segment, position, available, 'its checksum does not match');
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      return this.#unreadable(segment, position, available, reason);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#release();
+  }
+
+  /** Frames cannot be found again behind a broken one, so the rest of the segment goes with it. */
+  #unreadable(segment: Segment, position: number, bytes: number, cause: string): SpoolBatch {
+    if (!segment.sealed) this.#spool.seal();
+    return { frames: [], end: position + bytes, unreadable: { bytes, cause } };
+  }
+
+  async #handle(segment: Segment): Promise<FileHandle> {
+    if (this.#open?.segment === segment) return this.#open.handle;
+    await this.#release();
+    const handle = await open(segment.path, 'r');
+    this.#open = { segment, handle };
+    if (this.#closed) await this.#release();
+    return handle;
+  }
+
+  async #release(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await open?.handle.close();
+  }
+}
+
+async function readAt(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
+    if (bytesRead === 0) throw new Error('the file is shorter than what was written to it');
+    done += bytesRead;
+  }
+  return bytes;
+}

@@ -1,0 +1,40 @@
+import { ChaperoneError } from '../errors/chaperone-error.ts';
+
+/**
+ * How events reach the collector: over HTTPS, or a call within the process. A rejection of any other class
+ * than ShipRefused is taken as passing, and the same is tried again later.
+ */
+export interface ShipTransport {
+  /**
+   * Hands over events of one session in order, one JSON object a string, without newlines:
+   * `{"seq":n,"line":"<exact metadata line>","parts":[{"name","salt"(base64),"content"}]}`.
+   * Resolves, once they are committed durably, with the last sequence number before which nothing is
+   * missing, announced gaps (RecordGap) aside.
+   * Events that the receiver already has are sent again after a restart or a lost answer.
+   */
+  ship(session: string, lines: readonly string[], signal: AbortSignal): Promise<number>;
+  /**
+   * Hands over a recorded chunk as a zstd frame. `sha256` is of what it decompresses to, which is at most
+   * `maxChunkBytes` long.
+   */
+  putRecording(sha256: string, zstd: Uint8Array, signal: AbortSignal): Promise<void>;
+}
+
+/** The receiver will never take these events, however often they are sent. */
+export class ShipRefused extends ChaperoneError {
+  constructor(message: string, cause?: unknown) {
+    super('CHP-4009', message, { cause });
+  }
+}
+
+/** One event in the form that `ShipTransport.ship` takes. */
+export interface ShippedEvent {
+  readonly seq: number;
+  readonly line: string;
+  readonly parts: readonly {
+    readonly name: string;
+    /** Base64, 16 bytes. */
+    readonly salt: string;
+    readonly content: string;
+  }[];
+}
