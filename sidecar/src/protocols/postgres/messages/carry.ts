@@ -1,0 +1,43 @@
+/** Joins the unfinished message at the end of one chunk with the next chunk, without copying twice. */
+export class Carry {
+  /** Bytes kept are `#buffer[0, #length)`. */
+  #buffer: Buffer = Buffer.alloc(0);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** What was kept and the chunk behind it, as one buffer that the caller may change in place. */
+  join(chunk: Buffer): Buffer {
+    if (this.#length === 0) return chunk;
+    const total = this.#length + chunk.length;
+    if (total > this.#buffer.length) {
+      // Grows by doubling what has arrived, never by a length that the peer announced.
+      const grown = Buffer.allocUnsafeSlow(Math.max(total, this.#buffer.length * 2));
+      this.#buffer.copy(grown, 0, 0, this.#length);
+      this.#buffer = grown;
+    }
+    chunk.copy(this.#buffer, this.#length);
+    return this.#buffer.subarray(0, total);
+  }
+
+  /** Keeps `joined[consumed…]`, where `joined` is what `join` returned last. */
+  keep(joined: Buffer, consumed: number): void {
+    const rest = joined.length - consumed;
+    if (rest === 0) {
+      this.#buffer = Buffer.alloc(0);
+      this.#length = 0;
+      return;
+    }
+    const own =
+      joined.buffer === this.#buffer.buffer && joined.byteOffset === this.#buffer.byteOffset;
+    if (consumed > 0 || !own) {
+      // What was consumed may still wait in a socket's queue, so its memory is not used again.
+      const kept = Buffer.allocUnsafeSlow(Math.max(rest, 256));
+      joined.copy(kept, 0, consumed);
+      this.#buffer = kept;
+    }
+    this.#length = rest;
+  }
+}
