@@ -124,7 +124,7 @@ export class ScramClient {
     const text = asText(serverFinal);
     if (text.startsWith('e=')) throw new ScramError('Rejected', 'the server says that it failed');
     const [, signatureText] = SERVER_FINAL.exec(text) ?? [];
-    const signature = fromBase64(signatureText ?? '');
+    const signature = signatureText === undefined ? undefined : fromBase64(signatureText);
     if (signature === undefined) throw new ScramError('Malformed', 'server-final-message');
     const expected = this.#serverSignature!;
     if (signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
