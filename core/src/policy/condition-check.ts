@@ -1,0 +1,206 @@
+import type { ASTNode } from '@marcbachmann/cel-js';
+import { RE2JS } from 're2js';
+
+/**
+ * What an expression may be made of. Everything is listed that may occur, not what may not: a function that
+ * can build lists or strings larger than the expression (`map`, `cel.bind`, `split`, `join`, `replace`) lets
+ * a short expression take exponential time, and `matches` is a backtracking regular expression.
+ */
+const functions: ReadonlySet<string> = new Set([
+  'has',
+  'size',
+  'int',
+  'double',
+  'string',
+  'timestamp',
+  'duration',
+  're2',
+]);
+const comprehensions: ReadonlySet<string> = new Set(['all', 'exists', 'exists_one', 'filter']);
+const methods: ReadonlySet<string> = new Set([
+  'size',
+  'startsWith',
+  'endsWith',
+  'contains',
+  'lowerAscii',
+  'upperAscii',
+  'trim',
+  'getFullYear',
+  'getMonth',
+  'getDate',
+  'getDayOfMonth',
+  'getDayOfWeek',
+  'getDayOfYear',
+  'getHours',
+  'getMinutes',
+  'getSeconds',
+  'getMilliseconds',
+]);
+
+/** Deepest nesting of comprehensions. */
+const maxNesting = 2;
+const maxRe2Calls = 8;
+/** Longest RE2 pattern, in characters, and its largest program. */
+const maxRe2Pattern = 256;
+const maxRe2Program = 500;
+
+/** Which parts of the request an expression looks at: its result then holds for that request alone. */
+export interface ConditionUses {
+  readonly time: boolean;
+  readonly sourceIP: boolean;
+  readonly ticket: boolean;
+}
+
+export interface ExpressionFacts {
+  readonly uses: ConditionUses;
+  /** Work for each element of a list grows with the list, or is a regular expression. */
+  readonly heavy: boolean;
+  readonly loops: boolean;
+  readonly patterns: ReadonlyMap<string, RE2JS>;
+}
+
+/** Why an expression is not taken; the message is fit for the author of the policy. */
+export class ConditionError extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'ConditionError';
+  }
+}
+
+/** Walks the tree of an expression; throws ConditionError on anything outside of what is listed above. */
+export function inspect(root: ASTNode): ExpressionFacts {
+  const found = {
+    uses: { time: false, sourceIP: false, ticket: false },
+    heavy: false,
+    loops: false,
+    patterns: new Map<string, RE2JS>(),
+    re2Calls: 0,
+  };
+
+  const visit = (node: ASTNode, nesting: number): void => {
+    switch (node.op) {
+      case 'value':
+        return;
+      case 'id':
+        // `request` not followed by a field: whatever becomes of it, all of it may be looked at.
+        if (node.args === 'request') found.uses = { time: true, sourceIP: true, ticket: true };
+        return;
+      case '.':
+        if (node.args[0].op === 'id' && node.args[0].args === 'request') {
+          const field = node.args[1];
+          if (field === 'time' || field === 'sourceIP' || field === 'ticket')
+            found.uses[field] = true;
+          return;
+        }
+        visit(node.args[0], nesting);
+        return;
+      case '!_':
+      case '-_':
+        visit(node.args, nesting);
+        return;
+      case 'list':
+        for (const item of node.args) visit(item, nesting);
+        return;
+      case '||':
+      case '&&':
+      case '==':
+      case '!=':
+      case '<':
+      case '<=':
+      case '>':
+      case '>=':
+      case 'in':
+      case '+':
+      case '-':
+      case '*':
+      case '/':
+      case '%':
+      case '[]':
+        visit(node.args[0], nesting);
+        visit(node.args[1], nesting);
+        return;
+      case '?:':
+        for (const part of node.args) visit(part, nesting);
+        return;
+      case 'call':
+        visitCall(node.args[0], node.args[1], nesting);
+        return;
+      case 'rcall':
+        visitMethod(node.args[0], node.args[1], node.args[2], nesting);
+        return;
+      default:
+        throw new ConditionError(`${node.op} cannot be used here`);
+    }
+  };
+
+  const visitCall = (name: string, args: readonly ASTNode[], nesting: number): void => {
+    if (!functions.has(name)) throw new ConditionError(refusalOf(name));
+    if (name === 're2') {
+      found.re2Calls += 1;
+      if (found.re2Calls > maxRe2Calls) throw new ConditionError('too many calls of re2');
+      if (nesting > 0) found.heavy = true;
+      addPattern(found.patterns, args[1]);
+    }
+    for (const arg of args) visit(arg, nesting);
+  };
+
+  const visitMethod = (
+    name: string,
+    receiver: ASTNode,
+    args: readonly ASTNode[],
+    nesting: number,
+  ): void => {
+    visit(receiver, nesting);
+    if (comprehensions.has(name)) {
+      if (nesting >= maxNesting) {
+        throw new ConditionError(`${name} is nested more than ${maxNesting} deep`);
+      }
+      if (!isPlainList(receiver)) {
+        throw new ConditionError(`${name} works on a field, a list literal or a filter of those`);
+      }
+      found.loops = true;
+      if (nesting > 0) found.heavy = true;
+      for (const arg of args) visit(arg, nesting + 1);
+      return;
+    }
+    if (!methods.has(name)) throw new ConditionError(refusalOf(name));
+    for (const arg of args) visit(arg, nesting);
+  };
+
+  visit(root, 0);
+  return found;
+}
+
+function refusalOf(name: string): string {
+  return name === 'matches'
+    ? 'matches() is not available, since its time has no bound: use re2(text, "pattern")'
+    : `${name}() is not available`;
+}
+
+/** A list whose length is that of the input or of the expression's own text. */
+function isPlainList(node: ASTNode): boolean {
+  if (node.op === 'list' || node.op === 'id') return true;
+  if (node.op === '.') return node.args[0].op === 'id';
+  if (node.op === 'rcall') return node.args[0] === 'filter' && isPlainList(node.args[1]);
+  return false;
+}
+
+function addPattern(patterns: Map<string, RE2JS>, node: ASTNode | undefined): void {
+  if (node?.op !== 'value' || typeof node.args !== 'string') {
+    throw new ConditionError('the second argument of re2 must be a literal string');
+  }
+  const source = node.args;
+  if (source.length > maxRe2Pattern) {
+    throw new ConditionError(`a pattern of re2 has more than ${maxRe2Pattern} characters`);
+  }
+  let compiled: RE2JS;
+  try {
+    compiled = RE2JS.compile(source);
+  } catch (error) {
+    throw new ConditionError(`re2: ${error instanceof Error ? error.message : 'not a pattern'}`);
+  }
+  if (compiled.programSize() > maxRe2Program) {
+    throw new ConditionError('a pattern of re2 repeats too much');
+  }
+  patterns.set(source, compiled);
+}

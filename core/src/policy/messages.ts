@@ -1,0 +1,42 @@
+import type { Operation } from '../sql/operation.ts';
+import { formatResource } from './resource-pattern.ts';
+import type { BundleIdentity, BundleTarget, RuleRef } from './types.ts';
+
+/** Longest name shown in a message, in characters. */
+const maxShown = 200;
+
+/** Characters that could forge a line of a log or drive a terminal: controls, separators, bidirectional marks. */
+const unprintable =
+  /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+
+/** A name from outside made fit for a message: one line, printable, bounded. */
+export function shown(text: string): string {
+  const cut = text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
+  return cut.replace(
+    unprintable,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+}
+
+/** `Select on shop.public.orders`. */
+export function describeOperation(operation: Operation): string {
+  const resource = shown(formatResource(operation.resource));
+  return resource === '' ? operation.verb : `${operation.verb} on ${resource}`;
+}
+
+/** `rule read-orders of AccessPolicy payments/reports`. */
+export function describeRule(ref: RuleRef): string {
+  const object = `${ref.kind} ${ref.namespace}/${ref.object}`;
+  return ref.rule === '' ? object : `rule ${ref.rule} of ${object}`;
+}
+
+export const describeIdentity = (identity: BundleIdentity): string =>
+  `${identity.namespace}/${identity.name}`;
+
+export const describeTarget = (target: BundleTarget): string =>
+  `${target.namespace}/${target.name}`;
+
+/** `verbs: [Do]` or `classes: [Read]`: what a rule has to say to match the operation. */
+export function matcherFor(operation: Operation, byVerb: boolean): string {
+  return byVerb ? `verbs: [${operation.verb}]` : `classes: [${operation.class}]`;
+}
