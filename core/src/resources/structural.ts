@@ -67,8 +67,8 @@ function convertObject(
   checkCount(names.length, schema.minProperties, schema.maxProperties, path, problems);
   for (const name of names) {
     const field = join(path, name);
-    if (reservedNames.has(name)) {
-      problems.push(error(field, 'this name is reserved'));
+    if (reservedNames.has(name) || !name.isWellFormed()) {
+      problems.push(error(field, 'this name cannot be used'));
       continue;
     }
     const known = schema.properties;
@@ -137,6 +137,10 @@ function checkString(
   path: string,
   problems: Problem[],
 ): void {
+  if (!value.isWellFormed()) {
+    problems.push(error(path, 'is not Unicode text'));
+    return;
+  }
   // A string of n UTF-16 units has at least n/2 characters: no need to count what is far too long.
   const tooLong = schema.maxLength !== undefined && value.length > 2 * schema.maxLength;
   const length = tooLong ? value.length : [...value].length;

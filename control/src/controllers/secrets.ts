@@ -1,0 +1,133 @@
+/** What is read from Secrets and ConfigMaps, and the marks that they must carry to be read. */
+import type { Stored } from '../store/resource-store.ts';
+import type { Snapshot } from './snapshot.ts';
+
+/** Names the Target that a Secret's credential is for. */
+export const targetMark = 'chaperone.dev/target';
+/** `MaskingKey` on a Secret that a MaskingRule may use as its key. */
+export const useMark = 'chaperone.dev/use';
+
+const minMaskingKeyBytes = 16;
+
+/** A value, or why there is none, as a PascalCase reason and a sentence that holds no secret. */
+export type Resolved<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string; readonly message: string };
+
+export interface Credential {
+  /** Of the Secret. */
+  readonly name: string;
+  /** The Secret's resourceVersion. */
+  readonly version: string;
+  readonly username: string;
+  readonly password: string;
+}
+
+/** The credential that a Target's secretRef names. */
+export function resolveCredential(
+  target: Stored<'Target'>,
+  snapshot: Snapshot,
+): Resolved<Credential> {
+  const { name, usernameKey, passwordKey } = target.spec.credentials.secretRef;
+  const secret = snapshot.get('Secret', target.metadata.namespace, name);
+  if (secret === undefined) return failure('SecretNotFound', `Secret ${name} does not exist`);
+  if (markOf(secret, targetMark) !== target.metadata.name) {
+    return failure(
+      'SecretNotMarked',
+      `Secret ${name} lacks the label or annotation ${targetMark}: ${target.metadata.name}`,
+    );
+  }
+  const username = textOf(secret, usernameKey);
+  const password = textOf(secret, passwordKey);
+  if (username === undefined || password === undefined) {
+    const missing = username === undefined ? usernameKey : passwordKey;
+    return failure('SecretIncomplete', `Secret ${name} has no usable value under ${missing}`);
+  }
+  return {
+    ok: true,
+    value: { name, version: secret.metadata.resourceVersion, username, password },
+  };
+}
+
+/** The authorities of a Target's caRef as PEM; undefined where it names none. */
+export function resolveAuthorities(
+  target: Stored<'Target'>,
+  snapshot: Snapshot,
+): Resolved<string | undefined> {
+  const { caRef } = target.spec.tls;
+  if (caRef === undefined) return { ok: true, value: undefined };
+  const { namespace } = target.metadata;
+  const { kind, name, key } = caRef;
+  const pem =
+    kind === 'ConfigMap'
+      ? valueAt(snapshot.get('ConfigMap', namespace, name)?.data, key)
+      : textOfOptional(snapshot.get('Secret', namespace, name), key);
+  if (pem === undefined) {
+    return failure('CANotFound', `${kind} ${name} with the key ${key} does not exist`);
+  }
+  return pem.includes('-----BEGIN CERTIFICATE-----')
+    ? { ok: true, value: pem }
+    : failure('CAInvalid', `${kind} ${name} holds no PEM certificate under ${key}`);
+}
+
+/** The key of a MaskingRule's keyRef; undefined where it names none. */
+export function resolveMaskingKey(
+  rule: Stored<'MaskingRule'>,
+  snapshot: Snapshot,
+): Resolved<Buffer | undefined> {
+  const { keyRef } = rule.spec;
+  if (keyRef === undefined) return { ok: true, value: undefined };
+  const secret = snapshot.get('Secret', rule.metadata.namespace, keyRef.name);
+  if (secret === undefined) return failure('KeyNotFound', `Secret ${keyRef.name} does not exist`);
+  if (markOf(secret, useMark) !== 'MaskingKey') {
+    return failure(
+      'KeyNotMarked',
+      `Secret ${keyRef.name} lacks the label or annotation ${useMark}: MaskingKey`,
+    );
+  }
+  const encoded = valueAt(secret.data, keyRef.key);
+  const key = Buffer.from(encoded ?? '', 'base64');
+  return key.length >= minMaskingKeyBytes
+    ? { ok: true, value: key }
+    : failure(
+        'KeyTooShort',
+        `Secret ${keyRef.name} has fewer than ${minMaskingKeyBytes} bytes under ${keyRef.key}`,
+      );
+}
+
+function markOf({ metadata }: Stored<'Secret'>, mark: string): string | undefined {
+  return valueAt(metadata.labels, mark) ?? valueAt(metadata.annotations, mark);
+}
+
+function textOfOptional(secret: Stored<'Secret'> | undefined, key: string): string | undefined {
+  return secret === undefined ? undefined : textOf(secret, key);
+}
+
+/** UTF-8 without NUL and not empty, which no protocol can carry as a credential. */
+function textOf(secret: Stored<'Secret'>, key: string): string | undefined {
+  const encoded = valueAt(secret.data, key);
+  if (encoded === undefined) return undefined;
+  try {
+    const bytes = Buffer.from(encoded, 'base64');
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    return text === '' || text.includes('\0') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+function valueAt(
+  values: Readonly<Record<string, string>> | undefined,
+  key: string,
+): string | undefined {
+  return values !== undefined && Object.hasOwn(values, key) ? values[key] : undefined;
+}
+
+const failure = (
+  reason: string,
+  message: string,
+): { ok: false; reason: string; message: string } => ({
+  ok: false,
+  reason,
+  message,
+});

@@ -1,0 +1,51 @@
+import type { Stored, StoredKind, WatchBatch } from '../store/resource-store.ts';
+
+/** `namespace/name`; the namespace is empty for kinds without one. */
+export const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
+
+export const objectKey = (object: Stored): string =>
+  keyOf(object.metadata.namespace, object.metadata.name);
+
+/** Every kind that the controllers and the policy API look at. */
+export const watchedKinds: readonly StoredKind[] = [
+  'MachineIdentity',
+  'Target',
+  'AccessPolicy',
+  'MaskingRule',
+  'Secret',
+  'ConfigMap',
+  'Namespace',
+];
+
+/** All resources as they are in force at one version, kept up to date batch by batch. */
+export class Snapshot {
+  readonly #kinds = new Map<StoredKind, Map<string, Stored>>(
+    watchedKinds.map((kind) => [kind, new Map()]),
+  );
+  #version = 0;
+
+  /** The store's version. */
+  get version(): number {
+    return this.#version;
+  }
+
+  apply({ events, resourceVersion }: WatchBatch): void {
+    for (const { type, object } of events) {
+      const objects = this.#kinds.get(object.kind)!;
+      if (type === 'Deleted') objects.delete(objectKey(object));
+      else objects.set(objectKey(object), object);
+    }
+    this.#version = Number(resourceVersion);
+  }
+
+  get<K extends StoredKind>(kind: K, namespace: string, name: string): Stored<K> | undefined {
+    return this.#kinds.get(kind)?.get(keyOf(namespace, name)) as Stored<K> | undefined;
+  }
+
+  /** All of a kind, sorted by namespace and name. */
+  all<K extends StoredKind>(kind: K): readonly Stored<K>[] {
+    const entries = [...(this.#kinds.get(kind) ?? [])];
+    entries.sort(([a], [b]) => (a < b ? -1 : 1));
+    return entries.map(([, object]) => object as Stored<K>);
+  }
+}
