@@ -1,0 +1,276 @@
+/**
+ * Every metric of Chaperone; `docs/reference/metrics.md` is written from these. A label's values are listed,
+ * so that every series exists from the start and none can come from what a peer sends.
+ */
+export interface MetricEntry {
+  readonly type: 'counter' | 'gauge' | 'histogram';
+  readonly name: string;
+  readonly help: string;
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+  /** Histograms: upper bounds. */
+  readonly buckets?: readonly number[];
+}
+
+const classes = [
+  'Read',
+  'Write',
+  'Schema',
+  'Privilege',
+  'Session',
+  'Procedure',
+  'Export',
+  'Admin',
+  'Catalog',
+  'Unknown',
+] as const;
+
+/** What the enforcement proxy counts. */
+export const proxyMetrics = {
+  decisions: {
+    type: 'counter',
+    name: 'chaperone_decisions_total',
+    help: 'Operations decided, by verdict and class of operation.',
+    labels: { verdict: ['Allow', 'Deny', 'RequireApproval'], class: classes },
+  },
+  wouldDeny: {
+    type: 'counter',
+    name: 'chaperone_would_deny_total',
+    help: 'Statements that went out although a DryRun policy, or any policy under enforcement Observe, would have refused them.',
+    labels: { mode: ['DryRun', 'Observe'] },
+  },
+  refusals: {
+    type: 'counter',
+    name: 'chaperone_refusals_total',
+    help: 'Statements and sessions refused, by reason.',
+    labels: {
+      reason: [
+        'DefaultDeny',
+        'DeniedByRule',
+        'Unknown',
+        'ColumnNotAllowed',
+        'Masking',
+        'Usage',
+        'Limit',
+        'ApprovalRequired',
+        'Suspended',
+        'Expired',
+        'NoPolicy',
+        'StalePolicy',
+        'Recorder',
+        'Protocol',
+        'Internal',
+      ],
+    },
+  },
+  decisionSeconds: {
+    type: 'histogram',
+    name: 'chaperone_decision_duration_seconds',
+    help: 'Time from a whole message to its decision, waiting for the record excluded, by whether the decision was cached.',
+    labels: { cache: ['hit', 'miss'] },
+    buckets: [5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3, 5e-3, 0.05],
+  },
+  statements: {
+    type: 'counter',
+    name: 'chaperone_statements_total',
+    help: 'Statements completed, by outcome.',
+    labels: {
+      outcome: ['Ok', 'Error', 'Cut', 'Cancelled', 'Suspended', 'Skipped', 'Unknown', 'Refused'],
+    },
+  },
+  rows: {
+    type: 'counter',
+    name: 'chaperone_rows_total',
+    help: 'Rows delivered to clients.',
+    labels: {},
+  },
+  bytes: {
+    type: 'counter',
+    name: 'chaperone_bytes_total',
+    help: 'Bytes read from clients (in) and written to clients (out).',
+    labels: { direction: ['in', 'out'] },
+  },
+  maskedCells: {
+    type: 'counter',
+    name: 'chaperone_masked_cells_total',
+    help: 'Values masked, by transform.',
+    labels: {
+      transform: ['Redact', 'Partial', 'Hash', 'Pseudonym', 'Generalize', 'Null', 'Fixed'],
+    },
+  },
+  sessions: {
+    type: 'gauge',
+    name: 'chaperone_sessions',
+    help: 'Open sessions.',
+    labels: {},
+  },
+  sessionsOpened: {
+    type: 'counter',
+    name: 'chaperone_sessions_opened_total',
+    help: 'Sessions opened.',
+    labels: {},
+  },
+  sessionsClosed: {
+    type: 'counter',
+    name: 'chaperone_sessions_closed_total',
+    help: 'Sessions closed, by reason.',
+    labels: {
+      reason: [
+        'Client',
+        'Backend',
+        'Suspended',
+        'Expired',
+        'PolicyWithdrawn',
+        'IdleTimeout',
+        'MaxDuration',
+        'Shutdown',
+        'ProtocolViolation',
+        'Refused',
+        'Recorder',
+        'Error',
+      ],
+    },
+  },
+  authentications: {
+    type: 'counter',
+    name: 'chaperone_authentications_total',
+    help: 'Proofs of identity presented, by result.',
+    labels: { result: ['Accepted', 'Refused'] },
+  },
+  violations: {
+    type: 'counter',
+    name: 'chaperone_protocol_violations_total',
+    help: 'Connections closed because a peer broke the protocol, by side.',
+    labels: { side: ['Client', 'Backend'] },
+  },
+  policyUpdates: {
+    type: 'counter',
+    name: 'chaperone_policy_updates_total',
+    help: 'Policy bundles received, by result.',
+    labels: { result: ['Applied', 'Rejected'] },
+  },
+  policyAge: {
+    type: 'gauge',
+    name: 'chaperone_policy_age_seconds',
+    help: 'Time since the policy source was last heard of.',
+    labels: {},
+  },
+} as const satisfies Record<string, MetricEntry>;
+
+/** What every recording program counts. */
+export const recorderMetrics = {
+  recorded: {
+    type: 'counter',
+    name: 'chaperone_recorder_events_total',
+    help: 'Events recorded, by type.',
+    labels: {
+      type: [
+        'SessionOpened',
+        'OperationDecided',
+        'OperationCompleted',
+        'LimitReached',
+        'ProtocolViolation',
+        'CredentialLeased',
+        'PolicyApplied',
+        'SessionClosed',
+        'RecordGap',
+        'RecordRead',
+        'RecordPurged',
+        'LegalHoldChanged',
+        'ProgramStarted',
+        'ProgramStopped',
+        'Heartbeat',
+        'SpoolState',
+        'PolicyRejected',
+      ],
+    },
+  },
+  shipped: {
+    type: 'counter',
+    name: 'chaperone_recorder_events_shipped_total',
+    help: 'Events that the collector acknowledged.',
+    labels: {},
+  },
+  lost: {
+    type: 'counter',
+    name: 'chaperone_recorder_events_lost_total',
+    help: 'Events lost because the spool could not be written; each is in a reported gap. Statements are refused meanwhile.',
+    labels: {},
+  },
+  shipFailures: {
+    type: 'counter',
+    name: 'chaperone_recorder_ship_failures_total',
+    help: 'Attempts to reach the collector that failed and are tried again.',
+    labels: {},
+  },
+  spoolBytes: {
+    type: 'gauge',
+    name: 'chaperone_spool_bytes',
+    help: 'Bytes in the spool, recordings included.',
+    labels: {},
+  },
+  spoolMaxBytes: {
+    type: 'gauge',
+    name: 'chaperone_spool_max_bytes',
+    help: 'Bound of the spool; statements are refused short of it.',
+    labels: {},
+  },
+  spoolAge: {
+    type: 'gauge',
+    name: 'chaperone_spool_age_seconds',
+    help: 'Age of the oldest event that the collector has not acknowledged.',
+    labels: {},
+  },
+  recorderFailed: {
+    type: 'gauge',
+    name: 'chaperone_recorder_failed',
+    help: '1 while nothing can be recorded and statements are refused.',
+    labels: {},
+  },
+} as const satisfies Record<string, MetricEntry>;
+
+/** What the collector counts. */
+export const collectorMetrics = {
+  ingestEvents: {
+    type: 'counter',
+    name: 'chaperone_ingest_events_total',
+    help: 'Events received, by whether they were new.',
+    labels: { result: ['Stored', 'Duplicate'] },
+  },
+  ingestBatches: {
+    type: 'counter',
+    name: 'chaperone_ingest_batches_total',
+    help: 'Batches received: acknowledged, refused as not valid or not authorized, or failed for want of the store.',
+    labels: { result: ['Acknowledged', 'Refused', 'Failed'] },
+  },
+  ingestAlerts: {
+    type: 'counter',
+    name: 'chaperone_ingest_alerts_total',
+    help: 'Integrity alerts raised, by kind. Any but AnnouncedGap asks for an investigation.',
+    labels: { kind: ['Contradiction', 'Gap', 'AnnouncedGap', 'AfterClose', 'ForeignSession'] },
+  },
+  ingestRecordings: {
+    type: 'counter',
+    name: 'chaperone_ingest_recordings_total',
+    help: 'Recorded chunks stored.',
+    labels: {},
+  },
+  ingestRecordingBytes: {
+    type: 'counter',
+    name: 'chaperone_ingest_recording_bytes_total',
+    help: 'Bytes of recorded chunks stored, compressed.',
+    labels: {},
+  },
+  commitSeconds: {
+    type: 'histogram',
+    name: 'chaperone_ingest_commit_duration_seconds',
+    help: 'Time to commit a batch durably.',
+    labels: {},
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  },
+  queries: {
+    type: 'counter',
+    name: 'chaperone_queries_total',
+    help: 'Questions about the record, by result.',
+    labels: { result: ['Answered', 'Refused', 'Failed'] },
+  },
+} as const satisfies Record<string, MetricEntry>;
