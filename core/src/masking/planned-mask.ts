@@ -6,21 +6,33 @@ import { bindTransform } from './transforms/bind.ts';
 import { NullMask } from './transforms/null.ts';
 import type { FieldFormat, FieldMask, PlannedMask } from './types.ts';
 
-/** Binds once for each type and format: statements share their masks through the decision cache. */
+/** A plan and what it does, in words. */
 class Plan implements PlannedMask {
   readonly rule: RuleRef;
   readonly typeOid?: number;
+  readonly description: string;
   readonly #make: (typeOid: number, format: FieldFormat) => FieldMask | undefined;
 
-  constructor(rule: RuleRef, typeOid: number | undefined, make: Plan['bind']) {
+  constructor(
+    rule: RuleRef,
+    typeOid: number | undefined,
+    description: string,
+    make: PlannedMask['bind'],
+  ) {
     this.rule = rule;
     if (typeOid !== undefined) this.typeOid = typeOid;
+    this.description = description;
     this.#make = make;
   }
 
   bind(typeOid: number, format: FieldFormat): FieldMask | undefined {
     return this.#make(typeOid, format);
   }
+}
+
+/** What a mask does, in words: `Partial`, or `PaymentCard, Email: Partial` where detectors look for it. */
+export function describePlan(planned: PlannedMask): string {
+  return planned instanceof Plan ? planned.description : '';
 }
 
 /** The transform of a rule for an output that carries a protected value. */
@@ -33,6 +45,7 @@ export function transformPlan(
   return new Plan(
     mask.rule,
     typeOid,
+    transform.type,
     (oid, format) =>
       bindTransform(transform, mask.rule, key, oid, format) ??
       (strict ? undefined : new NullMask(mask.rule)),
@@ -41,7 +54,7 @@ export function transformPlan(
 
 /** NULL in place of what cannot be masked. */
 export function nullPlan(mask: CompiledMask, typeOid: number | undefined): PlannedMask {
-  return new Plan(mask.rule, typeOid, () => new NullMask(mask.rule));
+  return new Plan(mask.rule, typeOid, 'Null', () => new NullMask(mask.rule));
 }
 
 /** Whether detectors look into values of a type; a type that is not known yet is settled when it is bound. */
@@ -54,7 +67,10 @@ export function detectorPlan(
   masks: readonly CompiledMask[],
   typeOid: number | undefined,
 ): PlannedMask {
-  return new Plan(masks[0]!.rule, typeOid, (oid) => {
+  const description = masks
+    .map((mask) => `${mask.detectors.join(', ')}: ${mask.source.transform.type}`)
+    .join('; ');
+  return new Plan(masks[0]!.rule, typeOid, description, (oid) => {
     const family = familyOf(oid)?.family;
     return bindDetectors(masks, isScanned(oid), family === 'json' || family === 'jsonb');
   });

@@ -8,7 +8,13 @@ interface Branch {
   readonly entries: { readonly rule: CompiledRule; readonly pattern: ResourcePattern }[];
 }
 
-const newBranch = (): Branch => ({ children: new Map(), entries: [] });
+function childOf(branches: Map<string, Branch>, key: string): Branch {
+  const known = branches.get(key);
+  if (known !== undefined) return known;
+  const made: Branch = { children: new Map(), entries: [] };
+  branches.set(key, made);
+  return made;
+}
 
 /** Key for rules that any verb meets. */
 const anyVerb = '*';
@@ -37,13 +43,10 @@ export class RuleIndex {
   }
 
   #branch(key: string, pattern: ResourcePattern): Branch {
-    let branch = this.#roots.get(key);
-    if (branch === undefined) this.#roots.set(key, (branch = newBranch()));
+    let branch = childOf(this.#roots, key);
     for (const part of pattern.parts) {
       if (!('literal' in part)) break;
-      let child = branch.children.get(part.literal);
-      if (child === undefined) branch.children.set(part.literal, (child = newBranch()));
-      branch = child;
+      branch = childOf(branch.children, part.literal);
     }
     return branch;
   }

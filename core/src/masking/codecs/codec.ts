@@ -14,4 +14,4 @@ export interface Codec<T> {
 
 /** The bytes as text; for formats that are ASCII by definition. */
 export const asciiOf = (src: Buffer, start: number, end: number): string =>
-  src.latin1Slice(start, end);
+  src.toString('latin1', start, end);

@@ -42,7 +42,7 @@ function cardAt(buf: Buffer, from: number, runEnd: number): number {
     if (digits > most) break;
     const groupEnds = index + 1 === runEnd || !isDigit(buf[index + 1]!);
     if (groupEnds && digits >= fewest && passesLuhn(buf, from, index + 1)) {
-      if (isCreditCard(buf.latin1Slice(from, index + 1))) found = index + 1;
+      if (isCreditCard(buf.toString('latin1', from, index + 1))) found = index + 1;
     }
   }
   return found;
