@@ -60,6 +60,8 @@ function asText(message: Buffer): string {
   return message.toString('latin1');
 }
 
+type State = 'New' | 'FirstSent' | 'Deriving' | 'FinalSent' | 'Done';
+
 /** One exchange: `first`, then `final` with the server's answer, then `verify` with its last word. */
 export class ScramClient {
   readonly #options: ScramOptions;
@@ -67,7 +69,7 @@ export class ScramClient {
   readonly #nonce: string;
   readonly #firstBare: string;
   #serverSignature: Buffer | undefined;
-  #state: 'New' | 'FirstSent' | 'Deriving' | 'FinalSent' | 'Done' = 'New';
+  #state: State = 'New';
 
   constructor(options: ScramOptions) {
     const { channelBinding } = options;
@@ -141,7 +143,7 @@ export class ScramClient {
       : header;
   }
 
-  #expect(state: ScramClient['#state'], next: ScramClient['#state']): void {
+  #expect(state: State, next: State): void {
     if (this.#state !== state) throw new ScramError('OutOfOrder', 'not the turn of that message');
     this.#state = next;
   }

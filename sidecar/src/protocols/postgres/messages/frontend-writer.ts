@@ -3,7 +3,10 @@ import { Frontend, ObjectKind, Startup } from './types.ts';
 import { MessageWriter } from './writer.ts';
 
 /** `parameters` include `user`. */
-export function startupMessage(minor: number, parameters: Iterable<[string, string]>): Buffer {
+export function startupMessage(
+  minor: number,
+  parameters: Iterable<readonly [string, string]>,
+): Buffer {
   const writer = new MessageWriter(undefined).int32(Startup.Protocol30 | minor);
   for (const [name, value] of parameters) {
     // An empty name ends the list, and the server would not see what follows.
