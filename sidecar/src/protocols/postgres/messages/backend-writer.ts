@@ -125,10 +125,11 @@ export function noticeResponse(fields: ReadonlyMap<string, string>): Buffer {
   return fieldsMessage(Backend.NoticeResponse, fields);
 }
 
-function empty(type: number): () => Buffer {
-  return () => new MessageWriter(type, 5).finish();
+function empty(type: number): Buffer {
+  return new MessageWriter(type, 5).finish();
 }
 
+// Messages without fields: the same bytes each time, to be read only.
 export const bindComplete = empty(Backend.BindComplete);
 export const closeComplete = empty(Backend.CloseComplete);
 export const parseComplete = empty(Backend.ParseComplete);

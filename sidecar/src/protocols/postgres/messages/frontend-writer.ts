@@ -112,10 +112,11 @@ export function copyFail(reason: string): Buffer {
   return new MessageWriter(Frontend.CopyFail).string(reason).finish();
 }
 
-function empty(type: number): () => Buffer {
-  return () => new MessageWriter(type, 5).finish();
+function empty(type: number): Buffer {
+  return new MessageWriter(type, 5).finish();
 }
 
+// Messages without fields: the same bytes each time, to be read only.
 export const sync = empty(Frontend.Sync);
 export const flush = empty(Frontend.Flush);
 export const terminate = empty(Frontend.Terminate);
