@@ -1,0 +1,157 @@
+/**
+ * The one place with effects around a decision: it counts limits, and holds statements back while the
+ * record cannot be written. No record, no access.
+ */
+import type { LimitReached } from '@chaperone/core/events/types.ts';
+import { refusalOfIdentity } from '@chaperone/core/policy/refusals.ts';
+import type { TargetPolicy } from '@chaperone/core/policy/compile.ts';
+import {
+  type EffectiveLimit,
+  type EffectiveLimits,
+  LimitCounter,
+} from '@chaperone/core/policy/limits.ts';
+import type {
+  Durability,
+  LimitObligation,
+  Permit,
+  Refusal,
+  RuleRef,
+} from '@chaperone/core/policy/types.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
+import type { RecorderFailure } from '@chaperone/runtime/recorder/types.ts';
+
+/** What the gatekeeper needs to know of a decided statement, whatever its protocol. */
+export interface Admissible {
+  readonly permit?: Permit;
+  readonly limits: EffectiveLimits;
+}
+
+/** A result that has passed its limit. */
+export interface OverLimit {
+  readonly limit: Omit<LimitReached, 'type'>;
+  readonly message: string;
+  readonly hint: string;
+}
+
+export class Gatekeeper {
+  readonly #recorder: SpoolRecorder;
+  readonly #clock: Clock;
+  /** By identity and target: the limits' scope within this proxy. */
+  readonly #counters = new Map<string, LimitCounter>();
+  readonly #sessions = new Map<string, number>();
+
+  constructor(recorder: SpoolRecorder, clock: Clock) {
+    this.#recorder = recorder;
+    this.#clock = clock;
+  }
+
+  /** Counts a session; undefined when it may be opened, else why not. Every one opened is to be closed. */
+  openSession(policy: TargetPolicy): Refusal | undefined {
+    const gone = this.identityRefusal(policy);
+    if (gone !== undefined) return gone;
+    const open = this.#sessions.get(scopeOf(policy)) ?? 0;
+    for (const rule of policy.bundle.rules) {
+      const max = rule.limits?.concurrentSessions;
+      if (rule.action !== 'Allow' || max === undefined || open < max) continue;
+      return limitRefusal(rule.ref, `${max} sessions of this identity are open`, 'Close one first.');
+    }
+    this.#sessions.set(scopeOf(policy), open + 1);
+    return undefined;
+  }
+
+  closeSession(policy: TargetPolicy): void {
+    const open = (this.#sessions.get(scopeOf(policy)) ?? 1) - 1;
+    if (open > 0) this.#sessions.set(scopeOf(policy), open);
+    else this.#sessions.delete(scopeOf(policy));
+  }
+
+  /** Why the identity may do nothing now, if so. */
+  identityRefusal(policy: TargetPolicy): Refusal | undefined {
+    return refusalOfIdentity(policy, this.#clock.nowMs());
+  }
+
+  /** Takes one statement against its rates; a refusal when one is used up or nothing can be recorded. */
+  admit(policy: TargetPolicy, statement: Admissible): Refusal | undefined {
+    const { failure } = this.#recorder.state();
+    if (failure !== undefined) {
+      return {
+        verdict: 'Deny',
+        reason: 'Recorder',
+        message: `nothing can be recorded now, so nothing is forwarded (${failure.code})`,
+        hint: 'Try again later; the operator of the proxy can tell why the record cannot be written.',
+        wouldDeny: [],
+      };
+    }
+    const obligations = statement.permit?.limits ?? [];
+    if (obligations.length === 0) return undefined;
+    const breach = this.#counter(policy).admit(obligations, this.#clock.nowMs());
+    if (breach === undefined) return undefined;
+    const seconds = Math.max(1, Math.ceil((breach.retryAtMs - this.#clock.nowMs()) / 1000));
+    return limitRefusal(
+      breach.rule,
+      `${breach.limit} is ${breach.allowed}`,
+      `Try again in ${seconds} s, or have the limit raised.`,
+    );
+  }
+
+  /** What is over when `rows` rows of `bytes` bytes in all have come, or undefined. */
+  overLimit(statement: Admissible, rows: number, bytes: number): OverLimit | undefined {
+    const { rowsPerStatement, bytesPerStatement } = statement.limits;
+    if (rowsPerStatement !== undefined && rows > rowsPerStatement.max) {
+      return over('rowsPerStatement', rowsPerStatement);
+    }
+    if (bytesPerStatement !== undefined && bytes > bytesPerStatement.max) {
+      return over('bytesPerStatement', bytesPerStatement);
+    }
+    return undefined;
+  }
+
+  /** Counts the rows of a statement that has ended. */
+  countRows(policy: TargetPolicy, obligations: readonly LimitObligation[], rows: number): void {
+    if (obligations.length === 0 || rows === 0) return;
+    this.#counter(policy).addRows(obligations, rows, this.#clock.nowMs());
+  }
+
+  /** Rows that may still pass within the hour. */
+  remainingRows(policy: TargetPolicy, obligations: readonly LimitObligation[]): number {
+    if (obligations.length === 0) return Number.POSITIVE_INFINITY;
+    return this.#counter(policy).remainingRows(obligations, this.#clock.nowMs());
+  }
+
+  /** See `Recorder.whenDurable`. */
+  whenDurable(level: Durability, callback: (failure?: RecorderFailure) => void): void {
+    this.#recorder.whenDurable(level, callback);
+  }
+
+  #counter(policy: TargetPolicy): LimitCounter {
+    const scope = scopeOf(policy);
+    let counter = this.#counters.get(scope);
+    if (counter === undefined) this.#counters.set(scope, (counter = new LimitCounter()));
+    return counter;
+  }
+}
+
+const scopeOf = ({ identity, bundle }: TargetPolicy): string => `${identity.uid} ${bundle.target.uid}`;
+
+const named = (rule: RuleRef): string =>
+  `rule ${rule.rule} of AccessPolicy ${rule.namespace}/${rule.object}`;
+
+function limitRefusal(rule: RuleRef, what: string, hint: string): Refusal {
+  return {
+    verdict: 'Deny',
+    rule,
+    reason: 'Limit',
+    message: `the limit of ${named(rule)} is reached: ${what} (CHP-3008)`,
+    hint,
+    wouldDeny: [],
+  };
+}
+
+function over(limit: string, { max, rule }: EffectiveLimit): OverLimit {
+  return {
+    limit: { rule, limit, allowed: max },
+    message: `the result was cut: ${limit} of ${named(rule)} is ${max} (CHP-3008)`,
+    hint: 'Ask for less at once, or have the limit raised.',
+  };
+}

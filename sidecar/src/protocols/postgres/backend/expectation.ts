@@ -1,0 +1,210 @@
+/**
+ * What the backend still owes: one expectation for each message sent to it, in order. It says which
+ * responses may come, what is to become of them, and what is undone when the backend skips it.
+ */
+import type { FieldMask, PlannedMask } from '@chaperone/core/masking/types.ts';
+import type { LimitObligation } from '@chaperone/core/policy/types.ts';
+import type { DecidedStatement } from '../frontend/decision-context.ts';
+import type { Portal, Undo } from '../frontend/names.ts';
+import type { RowMasker } from './row-masker.ts';
+
+/** Why an execution was cut short: what the client is told instead of the rest. */
+export interface Cut {
+  /** The whole ErrorResponse. */
+  readonly error: Buffer;
+  readonly sqlstate: string;
+}
+
+/** The carrying out of what one OperationDecided allowed. */
+export interface Execution {
+  /** seq of its OperationDecided. */
+  readonly decision: number;
+  readonly startedUs: number;
+  /** Limits that its rows count against. */
+  readonly obligations: readonly LimitObligation[];
+  /** Results are recorded as the client sees them. */
+  readonly recordResults: boolean;
+  rows: number;
+  bytes: number;
+  cut?: Cut;
+  /** SQLSTATE of the first error. */
+  sqlstate?: string;
+  /** Masked cells by masking rule, `namespace/name`. */
+  readonly masked: Map<string, number>;
+}
+
+/** One statement of an execution, with what its result needs. */
+export interface StatementRun {
+  readonly decided: DecidedStatement;
+  /** The masks of its result: bound at Bind, or at RowDescription in a simple Query. */
+  masks: readonly (FieldMask | null)[] | null;
+  /** Set with `masks`, when any column has one. */
+  masker?: RowMasker;
+  /** Rows and bytes of this statement alone. */
+  rows: number;
+  bytes: number;
+}
+
+interface Sent {
+  /** Takes the name changes of this message back, when the backend skips it. */
+  readonly undo?: Undo;
+  /**
+   * Names, settings or the catalog may be different behind it: nothing is decided before it is answered
+   * (decisions 2).
+   */
+  readonly barrier: boolean;
+}
+
+export interface QueryExpectation extends Sent {
+  readonly kind: 'Query';
+  /** Absent for a text that is only there to fail (`replacement`). */
+  readonly execution?: Execution;
+  readonly runs: readonly StatementRun[];
+  /** The statement whose answer comes next. */
+  index: number;
+  /** What the client gets instead of the backend's error: the query was refused. */
+  readonly replacement?: Buffer;
+  failed: boolean;
+}
+
+export interface SimpleExpectation extends Sent {
+  readonly kind: 'Parse' | 'Bind' | 'Close' | 'Sync';
+}
+
+export interface DescribeExpectation extends Sent {
+  readonly kind: 'Describe';
+  /** A statement is described by its parameters first. */
+  parametersDue: boolean;
+  /** Masks of what is described; empty where nothing is masked. */
+  readonly planned: readonly (PlannedMask | null)[];
+}
+
+export interface ExecuteExpectation extends Sent {
+  readonly kind: 'Execute';
+  readonly execution: Execution;
+  readonly run: StatementRun;
+  readonly portal: Portal;
+}
+
+/** A Parse that always fails: it makes a refusal happen at the backend (decisions 1). */
+export interface RefusedExpectation extends Sent {
+  readonly kind: 'Refused';
+  readonly replacement: Buffer;
+}
+
+export interface FunctionCallExpectation extends Sent {
+  readonly kind: 'FunctionCall';
+  readonly execution: Execution;
+  failed: boolean;
+}
+
+/** Statements of our own, between the client's: their answers never reach it. */
+export interface InBandExpectation extends Sent {
+  readonly kind: 'InBand';
+  /** Commands that have not completed. */
+  commandsLeft: number;
+  /** CloseCompletes that have not come. */
+  closesLeft: number;
+  /** One array of values for each command. */
+  readonly results: (string | null)[][];
+  readonly done: (
+    failure: Error | undefined,
+    results: readonly (readonly (string | null)[])[],
+  ) => void;
+}
+
+/** The Sync behind statements of our own. */
+export interface InBandSyncExpectation extends Sent {
+  readonly kind: 'InBandSync';
+}
+
+export type Expectation =
+  | QueryExpectation
+  | SimpleExpectation
+  | DescribeExpectation
+  | ExecuteExpectation
+  | RefusedExpectation
+  | FunctionCallExpectation
+  | InBandExpectation
+  | InBandSyncExpectation;
+
+/** First in, first out; barriers are counted, since every decision asks for them. */
+export class Inflight {
+  #items: Expectation[] = [];
+  #head = 0;
+  #barriers = 0;
+
+  get length(): number {
+    return this.#items.length - this.#head;
+  }
+
+  get hasBarrier(): boolean {
+    return this.#barriers > 0;
+  }
+
+  get first(): Expectation | undefined {
+    return this.#items[this.#head];
+  }
+
+  get last(): Expectation | undefined {
+    return this.length === 0 ? undefined : this.#items[this.#items.length - 1];
+  }
+
+  /** True when a Sync (or a simple Query, which ends in one) makes the backend send what it holds back. */
+  get endsFlushed(): boolean {
+    const { last } = this;
+    return (
+      last === undefined ||
+      last.kind === 'Sync' ||
+      last.kind === 'Query' ||
+      last.kind === 'InBandSync' ||
+      last.kind === 'FunctionCall'
+    );
+  }
+
+  push(expectation: Expectation): void {
+    this.#items.push(expectation);
+    if (expectation.barrier) this.#barriers += 1;
+  }
+
+  shift(): Expectation | undefined {
+    const item = this.#items[this.#head];
+    if (item === undefined) return undefined;
+    this.#head += 1;
+    if (item.barrier) this.#barriers -= 1;
+    if (this.#head === this.#items.length) {
+      this.#items.length = 0;
+      this.#head = 0;
+    } else if (this.#head >= 1024) {
+      this.#items = this.#items.slice(this.#head);
+      this.#head = 0;
+    }
+    return item;
+  }
+
+  /** Removes all before the first Sync, newest last; what is removed is returned in order. */
+  dropUntilSync(): Expectation[] {
+    const dropped: Expectation[] = [];
+    for (;;) {
+      const { first } = this;
+      if (first === undefined || first.kind === 'Sync' || first.kind === 'InBandSync') break;
+      dropped.push(this.shift()!);
+    }
+    return dropped;
+  }
+
+  /** Removes the Syncs right behind the first: the backend ignores them while it takes COPY data. */
+  dropSyncsBehindFirst(): void {
+    const { first } = this;
+    if (first === undefined) return;
+    const rest = this.#items.slice(this.#head + 1);
+    let syncs = 0;
+    while (rest[syncs]?.kind === 'Sync') syncs += 1;
+    this.#items = [first, ...rest.slice(syncs)];
+    this.#head = 0;
+  }
+
+  *[Symbol.iterator](): Generator<Expectation> {
+    for (let index = this.#head; index < this.#items.length; index += 1) yield this.#items[index]!;
+  }
+}

@@ -1,0 +1,40 @@
+import { isExempt, type MaskSet } from '@chaperone/core/masking/mask-set.ts';
+import type { PlannedMask } from '@chaperone/core/masking/types.ts';
+import type { RuleRef } from '@chaperone/core/policy/types.ts';
+import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
+import type { ColumnDescription } from '../messages/backend-reader.ts';
+
+/**
+ * The second opinion on lineage: where the backend itself says that a result column is a protected column
+ * of a table (its OID and attribute number), a mask must stand on it. Undefined when that holds.
+ */
+export function checkProvenance(
+  columns: readonly ColumnDescription[],
+  planned: readonly (PlannedMask | null)[],
+  masks: MaskSet,
+  catalog: Catalog,
+  nowMs: number,
+): { readonly rule: RuleRef; readonly why: string } | undefined {
+  if (masks.masks.length === 0) return undefined;
+  for (const [index, column] of columns.entries()) {
+    if (column.tableOid === 0 || planned[index]) continue;
+    const relation = catalog.relationByOid(column.tableOid);
+    const attribute = relation?.columns.find(({ attnum }) => attnum === column.attribute);
+    if (relation === undefined || attribute === undefined) continue;
+    const protecting = masks
+      .protecting({
+        relationOid: relation.oid,
+        attnum: attribute.attnum,
+        name: [catalog.database, relation.schema, relation.name, attribute.name],
+        typeOid: attribute.typeOid,
+      })
+      .find((mask) => !isExempt(mask, nowMs));
+    if (protecting !== undefined) {
+      return {
+        rule: protecting.rule,
+        why: `the server says that column ${index + 1} is ${relation.schema}.${relation.name}.${attribute.name}, which the statement did not show`,
+      };
+    }
+  }
+  return undefined;
+}

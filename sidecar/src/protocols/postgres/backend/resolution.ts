@@ -1,0 +1,237 @@
+/**
+ * Keeps what names resolve by up to date: search path, role and catalog, read in-band on the session's own
+ * connection (decisions 2 and 4). Nothing is decided while it reads.
+ */
+import {
+  catalogFingerprintQuery,
+  catalogQuery,
+  savepointStatements,
+  sessionStateQuery,
+} from '@chaperone/core/sql/postgres/catalog-query.ts';
+import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
+import {
+  decodeField,
+  readSessionState,
+  type SessionState as NameState,
+} from '@chaperone/core/sql/postgres/catalog-document.ts';
+import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
+import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts';
+import { TransactionStatus } from '../messages/types.ts';
+import type { SessionState } from '../session-state.ts';
+import type { Catalogs, KnownCatalog } from './catalogs.ts';
+import { inBand } from './in-band.ts';
+
+type Results = readonly (readonly (string | null)[])[];
+
+export interface ResolutionOptions {
+  readonly targetUid: string;
+  readonly database: string;
+  readonly catalogs: Catalogs;
+  readonly monotonicUs: () => number;
+  /** A shared catalog older than this is checked before a statement is decided (decisions 4). */
+  readonly catalogMaxAgeMs: number;
+  /** Sends bytes of ours to the backend. */
+  readonly send: (bytes: Buffer) => void;
+  /** Something changed: decisions are made by this from now on. */
+  readonly changed: (catalog: Catalog, currentUser: string, searchPath: readonly string[]) => void;
+  /** Reading failed: nothing can be decided, so the session ends. */
+  readonly failed: (error: Error) => void;
+}
+
+export class Resolution {
+  readonly #options: ResolutionOptions;
+  #session: SessionState | undefined;
+  #state: NameState | undefined;
+  #catalog: Catalog | undefined;
+  /** A catalog of this session alone: its temporary objects, or its own DDL before it is committed. */
+  #own: KnownCatalog | undefined;
+  #reading = false;
+
+  constructor(options: ResolutionOptions) {
+    this.#options = options;
+  }
+
+  /** Reads everything for the first time, right after login; `changed` is called before `done`. */
+  start(session: SessionState, done: () => void): void {
+    this.#session = session;
+    const known = this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
+    if (known !== undefined && !this.#isOld(known)) {
+      this.#read([sessionStateQuery], 'Sync', ([state]) => {
+        this.#state = readSessionState(text(state));
+        this.#catalog = known.catalog;
+        this.#changed();
+        done();
+      });
+    } else this.#readAll(done);
+  }
+
+  /**
+   * False when something has to be read first; the caller then tries again when answers have been taken.
+   * `everyStatement`: the catalog is checked before each one (`catalogCheck: Statement`).
+   */
+  isCurrent(everyStatement: boolean): boolean {
+    const session = this.#session!;
+    if (this.#reading) return false;
+    // In a failed transaction nothing but its end is carried out, and nothing can be read.
+    if (session.status === TransactionStatus.Failed) return true;
+    const dirty = session.resolutionDirty || session.catalogDirty;
+    if (dirty) {
+      if (session.inflight.length > 0 && session.inflight.endsFlushed) return false;
+      this.#refresh();
+      return false;
+    }
+    if (!session.idle) return true;
+    const known = this.#own ?? this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
+    if (known !== undefined && known.catalog === this.#catalog) {
+      if (!this.#isOld(known) && !(everyStatement && !this.#checked)) {
+        this.#checked = false;
+        return true;
+      }
+    } else if (known !== undefined && this.#own === undefined && !this.#isOld(known)) {
+      // Another session has read it anew.
+      this.#catalog = known.catalog;
+      this.#changed();
+      return true;
+    }
+    this.#revalidate();
+    return false;
+  }
+
+  /** The catalog was checked for the statement that is about to be decided. */
+  #checked = false;
+
+  #isOld(known: KnownCatalog): boolean {
+    return this.#options.monotonicUs() - known.checkedUs > this.#options.catalogMaxAgeMs * 1000;
+  }
+
+  #refresh(): void {
+    const session = this.#session!;
+    const midPipeline = session.inflight.length > 0;
+    const inBlock = session.status === TransactionStatus.InBlock;
+    const { resolutionDirty, catalogDirty } = session;
+    session.resolutionDirty = false;
+    session.catalogDirty = false;
+    if (!midPipeline && !inBlock) {
+      this.#own = undefined;
+      if (catalogDirty) this.#readAll(() => {});
+      else this.#readState(() => this.#changed());
+      return;
+    }
+    const ending = midPipeline ? 'Flush' : 'Sync';
+    const readCatalog = (): void => {
+      if (!catalogDirty) this.#changed();
+      else this.#readOwnCatalog(ending, inBlock);
+    };
+    if (resolutionDirty) this.#show(ending, readCatalog);
+    else readCatalog();
+  }
+
+  /**
+   * Search path and role within a transaction: SHOW takes no snapshot, so that a later SET TRANSACTION
+   * still comes before any query. Only a new role makes the longer question necessary.
+   */
+  #show(ending: 'Sync' | 'Flush', done: () => void): void {
+    const statements = ['SHOW search_path', 'SHOW role', 'SHOW session_authorization'];
+    this.#read(statements, ending, ([path, role, session]) => {
+      const currentUser = text(role) === 'none' ? text(session) : text(role);
+      const state = this.#state!;
+      if (currentUser !== state.currentUser) {
+        this.#readState(done, ending);
+        return;
+      }
+      this.#state = { ...state, searchPath: text(path) };
+      done();
+    });
+  }
+
+  #readState(done: () => void, ending: 'Sync' | 'Flush' = 'Sync'): void {
+    this.#read([sessionStateQuery], ending, ([state]) => {
+      this.#state = readSessionState(text(state));
+      done();
+    });
+  }
+
+  /** Checks the fingerprint, and reads the catalog again when it is another. */
+  #revalidate(): void {
+    this.#read([catalogFingerprintQuery], 'Sync', ([fingerprint]) => {
+      const { catalogs, targetUid, database, monotonicUs } = this.#options;
+      const known = this.#own ?? catalogs.get(targetUid, database);
+      if (known !== undefined && known.fingerprint === text(fingerprint)) {
+        known.checkedUs = monotonicUs();
+        this.#checked = true;
+        if (known.catalog !== this.#catalog) {
+          this.#catalog = known.catalog;
+          this.#changed();
+        }
+        return;
+      }
+      this.#own = undefined;
+      this.#readAll(() => {});
+    });
+  }
+
+  /** Fingerprint first: a change in between makes the next check fail, never pass. */
+  #readAll(done: () => void): void {
+    const statements = [catalogFingerprintQuery, catalogQuery, sessionStateQuery];
+    this.#read(statements, 'Sync', ([fingerprint, document, state]) => {
+      const { catalogs, targetUid, database, monotonicUs } = this.#options;
+      const catalog = compileCatalog(decodeField(text(document)));
+      const known = { catalog, fingerprint: text(fingerprint), checkedUs: monotonicUs() };
+      if (catalog.isPrivate) this.#own = known;
+      else {
+        this.#own = undefined;
+        catalogs.set(targetUid, database, known);
+      }
+      this.#state = readSessionState(text(state));
+      this.#catalog = catalog;
+      this.#checked = true;
+      this.#changed();
+      done();
+    });
+  }
+
+  /** The catalog as the session's own uncommitted DDL leaves it; good until the transaction ends. */
+  #readOwnCatalog(ending: 'Sync' | 'Flush', inBlock: boolean): void {
+    const statements = inBlock
+      ? [savepointStatements.before, catalogQuery, ...savepointStatements.after]
+      : [catalogQuery];
+    this.#read(statements, ending, (results) => {
+      const document = results.find((row) => row.length === 1);
+      this.#catalog = compileCatalog(decodeField(text(document)));
+      this.#readState(() => this.#changed(), ending);
+    });
+  }
+
+  #changed(): void {
+    const state = this.#state!;
+    // With a path that cannot be read only qualified names resolve.
+    const path = effectiveSearchPath(state) ?? [];
+    this.#options.changed(this.#catalog!, state.currentUser, path);
+  }
+
+  #read(statements: readonly string[], ending: 'Sync' | 'Flush', use: (results: Results) => void): void {
+    const session = this.#session!;
+    this.#reading = true;
+    const { bytes, expectation } = inBand(statements, ending, (failure, results) => {
+      this.#reading = false;
+      if (failure !== undefined) {
+        this.#options.failed(failure);
+        return;
+      }
+      try {
+        use(results);
+      } catch (error) {
+        this.#options.failed(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    session.inflight.push(expectation);
+    if (ending === 'Sync') session.inflight.push({ kind: 'InBandSync', barrier: true });
+    this.#options.send(bytes);
+  }
+}
+
+function text(row: readonly (string | null)[] | undefined): string {
+  const value = row?.[0];
+  if (value === undefined || value === null) throw new Error('the database did not answer a question of ours');
+  return value;
+}

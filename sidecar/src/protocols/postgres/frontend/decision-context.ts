@@ -1,0 +1,248 @@
+/**
+ * Decisions that hold as long as nothing they depend on changes: one context per policy snapshot, catalog,
+ * database, role and search path (decisions 3), shared by all sessions for which these are the same. Within
+ * it, a text is looked up as it stands, then by its normal form; it is parsed on a double miss only.
+ */
+import type { OperationDecided } from '@chaperone/core/events/types.ts';
+import type { TargetPolicy } from '@chaperone/core/policy/compile.ts';
+import { decide, observedPermit } from '@chaperone/core/policy/decide.ts';
+import { effectiveLimits } from '@chaperone/core/policy/limits.ts';
+import type {
+  Decided,
+  Hold,
+  Permit,
+  Refusal,
+  RequestContext,
+} from '@chaperone/core/policy/types.ts';
+import type { PolicyView } from '../../../policy-views.ts';
+import type { Analysis, StatementAnalysis } from '@chaperone/core/sql/operation.ts';
+import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
+import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
+import { normalize } from '@chaperone/core/sql/postgres/normalize.ts';
+
+export type Limits = ReturnType<typeof effectiveLimits>;
+
+/** What one statement may do, decided. */
+export interface DecidedStatement {
+  readonly analysis: StatementAnalysis;
+  /** Present when the statement may go out (always under Observe). */
+  readonly permit?: Permit;
+  /** Present when it must not. */
+  readonly refusal?: Refusal | Hold;
+  readonly limits: Limits;
+  /** Epoch ms; see `Decided`. */
+  readonly validUntilMs: number;
+  /** The body of its OperationDecided, the same object each time, so that it is encoded once. */
+  readonly event: OperationDecided;
+}
+
+/** One text, analyzed and redacted. */
+export interface AnalyzedText {
+  readonly analysis: Analysis;
+  readonly redacted: string;
+  readonly fingerprint: string;
+}
+
+/** All that a decision depends on besides the statement and the request. */
+export interface ContextKey {
+  readonly policy: TargetPolicy;
+  readonly policyDigest: string;
+  readonly catalog: Catalog;
+  readonly database: string;
+  readonly currentUser: string;
+  readonly searchPath: readonly string[];
+}
+
+const maxTexts = 4096;
+const maxTextBytes = 16 * 1024 * 1024;
+
+/** A map that forgets its oldest entries beyond a number and a total size of keys. */
+class TextCache<T> {
+  readonly #entries = new Map<string, T>();
+  #chars = 0;
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key);
+  }
+
+  set(key: string, value: T): void {
+    if (this.#entries.has(key)) {
+      this.#entries.set(key, value);
+      return;
+    }
+    this.#entries.set(key, value);
+    this.#chars += key.length;
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= maxTexts && this.#chars * 2 <= maxTextBytes) break;
+      this.#entries.delete(oldest);
+      this.#chars -= oldest.length;
+    }
+  }
+}
+
+export class DecisionContext {
+  readonly key: ContextKey;
+  readonly #fingerprint: (normalForm: string) => string;
+  readonly #exact = new TextCache<AnalyzedText>();
+  readonly #normal = new TextCache<AnalyzedText>();
+  readonly #decided = new WeakMap<
+    StatementAnalysis,
+    Map<OperationDecided['protocol'], DecidedStatement>
+  >();
+
+  constructor(key: ContextKey, fingerprint: (normalForm: string) => string) {
+    this.key = key;
+    this.#fingerprint = fingerprint;
+  }
+
+  /** Analyzes a text, or finds what was made of it before. `parameterTypes`: those declared in Parse. */
+  analyze(text: string, parameterTypes: readonly number[] = []): AnalyzedText {
+    const exactKey = parameterTypes.length === 0 ? text : `${parameterTypes.join(',')}\0${text}`;
+    let found = this.#exact.get(exactKey);
+    if (found !== undefined) return found;
+
+    const { normalForm, redacted, safe } = normalize(text);
+    const normalKey =
+      parameterTypes.length === 0 ? normalForm : `${parameterTypes.join(',')}\0${normalForm}`;
+    if (safe) found = this.#normal.get(normalKey);
+    if (found === undefined) {
+      const { catalog, database, currentUser, searchPath } = this.key;
+      const analysis = analyze(text, {
+        catalog,
+        database,
+        currentUser,
+        searchPath,
+        parameterTypes,
+      });
+      found = { analysis, redacted, fingerprint: this.#fingerprint(normalForm) };
+      if (safe && analysis.failure === undefined) this.#normal.set(normalKey, found);
+    }
+    this.#exact.set(exactKey, found);
+    return found;
+  }
+
+  /** Decides one analyzed statement, or finds the decision while it is valid. */
+  decide(
+    statement: StatementAnalysis,
+    fingerprint: string,
+    protocol: OperationDecided['protocol'],
+    request: RequestContext,
+  ): DecidedStatement {
+    let byProtocol = this.#decided.get(statement);
+    const found = byProtocol?.get(protocol);
+    if (found !== undefined && request.nowMs < found.validUntilMs) return found;
+    const made = this.#decide(statement, fingerprint, protocol, request);
+    if (made.validUntilMs > request.nowMs) {
+      byProtocol ??= new Map();
+      byProtocol.set(protocol, made);
+      this.#decided.set(statement, byProtocol);
+    }
+    return made;
+  }
+
+  #decide(
+    statement: StatementAnalysis,
+    fingerprint: string,
+    protocol: OperationDecided['protocol'],
+    request: RequestContext,
+  ): DecidedStatement {
+    const { policy, policyDigest } = this.key;
+    const enforced = policy.bundle.target.enforcement === 'Enforce';
+    const decided: Decided = decide(policy, statement, request);
+    const { decision } = decided;
+    const permit = enforced
+      ? decision.verdict === 'Allow'
+        ? decision
+        : undefined
+      : observedPermit(decided);
+    const refusal = permit === undefined && decision.verdict !== 'Allow' ? decision : undefined;
+    const rule = decision.verdict === 'Allow' ? undefined : decision.rule;
+    return {
+      analysis: statement,
+      ...(permit && { permit }),
+      ...(refusal && { refusal }),
+      limits: effectiveLimits(permit?.limits ?? []),
+      validUntilMs: decided.validUntilMs,
+      event: {
+        type: 'OperationDecided',
+        verdict: decision.verdict,
+        enforced,
+        rules: decision.verdict === 'Allow' ? decision.rules : rule ? [rule] : [],
+        ...(decision.verdict === 'Deny' && { reason: decision.reason }),
+        ...(decision.verdict === 'RequireApproval' && { reason: 'ApprovalRequired' }),
+        operations: statement.operations,
+        fingerprint,
+        wouldDeny: decision.wouldDeny,
+        policyDigest,
+        masks: [
+          ...new Set(
+            (permit?.masks.columns ?? []).flatMap((mask) => (mask === null ? [] : [mask.rule])),
+          ),
+        ],
+        exemptions: permit?.masks.exemptionsUsed ?? [],
+        protocol,
+      },
+    };
+  }
+}
+
+const maxContexts = 256;
+
+/** The contexts in use, found by what they depend on. */
+export class DecisionContexts {
+  readonly #contexts = new Map<string, DecisionContext>();
+  readonly #fingerprint: (normalForm: string) => string;
+  readonly #policyIds = new WeakMap<TargetPolicy, number>();
+  #nextPolicyId = 1;
+
+  constructor(fingerprint: (normalForm: string) => string) {
+    this.#fingerprint = fingerprint;
+  }
+
+  get(key: ContextKey): DecisionContext {
+    let policyId = this.#policyIds.get(key.policy);
+    if (policyId === undefined) {
+      policyId = this.#nextPolicyId++;
+      this.#policyIds.set(key.policy, policyId);
+    }
+    const id = JSON.stringify([
+      policyId,
+      key.catalog.version,
+      key.database,
+      key.currentUser,
+      key.searchPath,
+    ]);
+    let context = this.#contexts.get(id);
+    if (context === undefined) {
+      context = new DecisionContext(key, this.#fingerprint);
+      this.#contexts.set(id, context);
+      for (const oldest of this.#contexts.keys()) {
+        if (this.#contexts.size <= maxContexts) break;
+        this.#contexts.delete(oldest);
+      }
+    }
+    return context;
+  }
+}
+
+/** What a session begins with, before its catalog is read: nothing resolves in it. */
+export function emptyContext(view: PolicyView, database: string): DecisionContext {
+  const catalog: Catalog = {
+    version: '',
+    database,
+    serverVersion: 0,
+    schemas: new Set(),
+    tempSchema: undefined,
+    isPrivate: true,
+    hasEventTriggers: false,
+    relationByOid: () => undefined,
+    relation: () => undefined,
+    functionSchemas: () => [],
+    operatorSchemas: () => [],
+    typeSchemas: () => [],
+    hasUserCast: () => true,
+    baseType: (typeOid) => typeOid,
+  };
+  const key = { policy: view.policy, policyDigest: view.digest, catalog, database, currentUser: '', searchPath: [] };
+  return new DecisionContext(key, () => '');
+}

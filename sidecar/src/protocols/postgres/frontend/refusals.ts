@@ -1,0 +1,55 @@
+import type { AnalysisFailure } from '@chaperone/core/sql/operation.ts';
+import { errorReport } from '../errors/refusal.ts';
+
+/** What PostgreSQL says of a name that it does not know (26000). */
+export function missingStatement(name: string): Buffer {
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: '26000',
+    message:
+      name === ''
+        ? 'unnamed prepared statement does not exist'
+        : `prepared statement "${name}" does not exist`,
+  });
+}
+
+/** What PostgreSQL says of a portal or cursor that is not open (34000). */
+export function missingPortal(name: string, what: 'portal' | 'cursor' = 'portal'): Buffer {
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: '34000',
+    message: `${what} "${name}" does not exist`,
+  });
+}
+
+/** A statement longer than the analyzer takes is not understood, so not forwarded. */
+export function tooLong(maxBytes: number): Buffer {
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: '54000',
+    message: `a statement of more than ${maxBytes} bytes is not analyzed, so it was not forwarded`,
+    hint: 'Send the values as parameters, or by COPY, or in several statements.',
+  });
+}
+
+/** The answer to a text that yielded no analysis: a syntax error in the parser's own words, or why not. */
+export function refusalOfFailure(failure: AnalysisFailure): Buffer {
+  if (failure.kind === 'Syntax') {
+    return errorReport({
+      severity: 'ERROR',
+      sqlstate: '42601',
+      message: failure.message,
+      position: failure.position,
+    });
+  }
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: failure.kind === 'Cap' ? '54001' : '42501',
+    message: `the statement cannot be analyzed, so it was not forwarded: ${failure.message}`,
+    hint:
+      failure.kind === 'Cap'
+        ? 'Write it shorter, send values as parameters, or split it.'
+        : 'Write it in another way; the message says what was not understood.',
+    position: failure.position,
+  });
+}

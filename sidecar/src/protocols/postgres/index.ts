@@ -1,0 +1,434 @@
+/**
+ * PostgreSQL connections of one target, from accept to close: who calls, what they may do, which credential
+ * the backend sees. A caller and its backend never see each other's proof.
+ */
+import type { Socket } from 'node:net';
+import { type AuthenticatedCaller, type ControlClient, ControlRefusal } from '@chaperone/core/control/types.ts';
+import type { LeasedCredential } from '@chaperone/core/control/types.ts';
+import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
+import { decide } from '@chaperone/core/policy/decide.ts';
+import type { Operation } from '@chaperone/core/sql/operation.ts';
+import { startupSetting } from '@chaperone/core/sql/postgres/settings.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import { type Logger, sessionLogger } from '@chaperone/runtime/logging/logger.ts';
+import type { Recorder, SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
+import type { Gatekeeper } from '../../gatekeeper.ts';
+import type { ProxyMetrics } from '../../metrics.ts';
+import type { PolicyView, PolicyViews } from '../../policy-views.ts';
+import { Catalogs } from './backend/catalogs.ts';
+import { refusalResponse } from './errors/refusal.ts';
+import { DecisionContexts } from './frontend/decision-context.ts';
+import { emptyStatement } from './frontend/statements.ts';
+import { type AcceptedSession, acceptClient } from './handshake/accept.ts';
+import { askForTicket, refuseSession, refuseTicket, sendSessionReady } from './handshake/authenticate-client.ts';
+import { BackendError } from './handshake/backend-error.ts';
+import { CancelRegistry, forwardCancel } from './handshake/cancel.ts';
+import { type BackendSession, connectBackend, type ServerVersion } from './handshake/connect-backend.ts';
+import type { OpenBackendOptions } from './handshake/open-backend.ts';
+import type { Resolve } from './handshake/resolve-host.ts';
+import type { ServerTls } from './handshake/server-tls.ts';
+import { parseOptions } from './handshake/startup-options.ts';
+import { PostgresSession } from './session.ts';
+
+export interface PostgresProxyOptions {
+  readonly control: ControlClient;
+  readonly views: PolicyViews;
+  readonly recorder: Recorder;
+  readonly gatekeeper: Gatekeeper;
+  readonly metrics: ProxyMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tls?: ServerTls;
+  readonly requireTls?: boolean;
+  readonly resolve?: Resolve;
+  /** In a pod a target's name leads back to the sidecar itself; a gateway may stand beside its target. */
+  readonly refuseLoopback?: boolean;
+  /** Default 1000 (decisions 4). */
+  readonly catalogMaxAgeMs?: number;
+  /** Default 16 MiB (decisions 9). */
+  readonly maxMaskedRowBytes?: number;
+  /** Default 1 MiB: what the analyzer takes at most. */
+  readonly maxStatementBytes?: number;
+}
+
+/** Major versions that every release is tested against (decisions 6). */
+const testedVersions: ReadonlySet<number> = new Set([15, 18]);
+
+export class PostgresProxy {
+  readonly #options: PostgresProxyOptions;
+  readonly #contexts: DecisionContexts;
+  readonly #catalogs = new Catalogs();
+  readonly #cancels = new CancelRegistry<PostgresSession>();
+  readonly #sessions = new Set<PostgresSession>();
+  /** Connections that have not become sessions. */
+  readonly #opening = new Set<AbortController>();
+
+  constructor(options: PostgresProxyOptions) {
+    this.#options = options;
+    this.#contexts = new DecisionContexts((normalForm) => options.recorder.fingerprint(normalForm));
+  }
+
+  /** Open sessions. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Serves one connection to a target; never throws. */
+  async serve(socket: Socket, targetUid: string): Promise<void> {
+    const abort = new AbortController();
+    this.#opening.add(abort);
+    try {
+      await this.#serve(socket, targetUid, abort.signal);
+    } catch (error) {
+      this.#options.logger.error({ error }, 'a connection failed');
+      socket.destroy();
+    } finally {
+      this.#opening.delete(abort);
+    }
+  }
+
+  /** Ends every session; what runs is cancelled and recorded as unfinished. */
+  close(): void {
+    for (const abort of this.#opening) abort.abort();
+    for (const session of [...this.#sessions]) {
+      session.terminate(
+        'Shutdown',
+        refusalResponse('NoPolicy', 'End', {
+          message: 'the proxy is shutting down',
+          hint: 'Connect again.',
+        }),
+      );
+    }
+  }
+
+  async #serve(socket: Socket, targetUid: string, signal: AbortSignal): Promise<void> {
+    const { clock, tls, requireTls, metrics, logger } = this.#options;
+    const accepted = await acceptClient(socket, {
+      clock,
+      signal,
+      ...(tls && { tls }),
+      ...(requireTls !== undefined && { requireTls }),
+    });
+    if (accepted.kind === 'closed') {
+      if (accepted.violation !== undefined) {
+        metrics.violation('Client');
+        this.#recordViolation(accepted.violation);
+        logger.warn({ code: accepted.violation.code }, accepted.violation.message);
+      }
+      return;
+    }
+    if (accepted.kind === 'cancel') {
+      try {
+        await this.#cancels.find(accepted.key)?.cancel();
+      } catch (error) {
+        logger.warn({ error }, 'a cancel request could not be forwarded');
+      } finally {
+        accepted.socket.destroy();
+      }
+      return;
+    }
+    await this.#login(accepted, targetUid, signal);
+  }
+
+  #recordViolation(violation: { readonly code: string; readonly message: string }): void {
+    const recorder = this.#options.recorder.openSession();
+    recorder.append({ type: 'ProtocolViolation', side: 'Client', code: violation.code, message: violation.message });
+    recorder.close();
+  }
+
+  async #login(accepted: AcceptedSession, targetUid: string, signal: AbortSignal): Promise<void> {
+    const { control, clock, metrics, logger } = this.#options;
+    const { socket, startup } = accepted;
+    const presented = await askForTicket(socket, accepted.leftover, { clock, signal });
+    if (presented.kind === 'closed') {
+      if (presented.violation !== undefined) {
+        metrics.violation('Client');
+        this.#recordViolation(presented.violation);
+      }
+      return;
+    }
+    let caller: AuthenticatedCaller;
+    try {
+      caller = await control.authenticate(startup.user, presented.secret, targetUid);
+    } catch (error) {
+      metrics.authenticated('Refused');
+      if (!(error instanceof ControlRefusal)) throw error;
+      refuseTicket(socket, clock, { message: `${error.message} (${error.code})`, hint: error.hint });
+      return;
+    }
+    metrics.authenticated('Accepted');
+    const bundle = control.bundle(caller.identityUid);
+    const view = bundle && this.#options.views.get(bundle, targetUid);
+    if (bundle === undefined || view === undefined) {
+      metrics.refused('NoPolicy');
+      refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', {
+        message: `no policy opens this target to ${startup.user} (CHP-2012)`,
+        hint: 'Have an AccessPolicy name the identity and the target.',
+      }));
+      return;
+    }
+    const refusal = this.#startupRefusal(view, accepted) ?? this.#options.gatekeeper.openSession(view.policy);
+    if (refusal !== undefined) {
+      metrics.refused(refusal.reason);
+      refuseSession(socket, clock, refusalResponse(refusal.reason, 'Login', refusal));
+      return;
+    }
+    const opened = new Opening(() => this.#options.gatekeeper.closeSession(view.policy));
+    try {
+      await this.#open(accepted, presented.leftover, caller, bundle, view, opened, signal);
+    } catch (error) {
+      opened.abandon('Error');
+      if (error instanceof BackendError) {
+        logger.warn({ code: error.code, detail: error.logDetail }, 'no backend for a session');
+        refuseSession(socket, clock, error.report());
+      } else if (error instanceof ControlRefusal) {
+        refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', {
+          message: `${error.message} (${error.code})`,
+          hint: error.hint,
+        }));
+      } else throw error;
+    }
+  }
+
+  /** What the startup message asks for is decided like any statement (attacks §8). */
+  #startupRefusal(view: PolicyView, accepted: AcceptedSession): Refusal | undefined {
+    if (view.policy.bundle.target.enforcement === 'Observe') return undefined;
+    const { parameters, database } = accepted.startup;
+    const operations: Operation[] = [];
+    for (const [name, value] of settingsOf(parameters)) {
+      const operation = startupSetting(name, value, database);
+      if (operation !== null) operations.push(operation);
+    }
+    const replication = parameters.get('replication');
+    if (replication !== undefined && !['false', 'off', 'no', '0'].includes(replication.toLowerCase())) {
+      operations.push({
+        verb: 'Replication',
+        class: 'Admin',
+        resource: [database],
+        reach: 'Named',
+        reason: 'replication mode',
+      });
+    }
+    const { decision } = decide(
+      view.policy,
+      { ...emptyStatement, kind: 'Startup', operations },
+      { nowMs: this.#options.clock.nowMs(), ...sourceOf(accepted.socket) },
+    );
+    if (decision.verdict === 'Allow') return undefined;
+    if (decision.verdict === 'Deny') return decision;
+    return { ...decision, verdict: 'Deny', reason: 'ApprovalRequired' };
+  }
+
+  async #open(
+    accepted: AcceptedSession,
+    leftover: Buffer,
+    caller: AuthenticatedCaller,
+    bundle: PolicyBundle,
+    view: PolicyView,
+    opening: Opening,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { control, clock, metrics, recorder: recorders } = this.#options;
+    const { startup } = accepted;
+    const { target } = view.policy.bundle;
+    const credential = await control.lease(caller.identityUid, target.uid);
+    const where = this.#whereIs(view);
+    const backend = await connectBackend({
+      ...where,
+      username: credential.username,
+      password: credential.password,
+      database: startup.database,
+      parameters: backendParameters(startup.parameters),
+      clock,
+      signal,
+      checkVersion: (version) => checkVersion(version, view),
+    });
+    const recorder = recorders.openSession();
+    opening.recorder = recorder;
+    opening.backend = backend;
+    this.#recordOpened(recorder, accepted, caller, bundle, view, credential);
+    metrics.opened();
+    opening.counted = () => metrics.closed('Error');
+
+    const cancelBackend = async (): Promise<void> => {
+      if (backend.cancelKey === undefined) return;
+      await forwardCancel(backend.cancelKey, sameServer(where, backend, target.host, clock));
+    };
+    let unsubscribe = (): void => {};
+    const session: PostgresSession = new PostgresSession({
+      client: accepted.socket,
+      clientLeftover: leftover,
+      backend,
+      database: startup.database,
+      sourceIP: accepted.socket.remoteAddress ?? '',
+      view,
+      recorder,
+      gatekeeper: this.#options.gatekeeper,
+      contexts: this.#contexts,
+      catalogs: this.#catalogs,
+      metrics,
+      clock,
+      logger: sessionLogger(this.#options.logger, recorder.id),
+      catalogMaxAgeMs: this.#options.catalogMaxAgeMs ?? 1000,
+      maxMaskedRowBytes: this.#options.maxMaskedRowBytes ?? 16 * 1024 * 1024,
+      maxStatementBytes: this.#options.maxStatementBytes ?? 1024 * 1024,
+      cancelBackend,
+      onReady: () =>
+        sendSessionReady(accepted.socket, {
+          parameterStatus: backend.parameterStatus,
+          key,
+          notices: view.policy.anyMask ? [] : backend.notices,
+        }),
+      onClosed: () => {
+        unsubscribe();
+        this.#cancels.remove(key);
+        this.#sessions.delete(session);
+        this.#options.gatekeeper.closeSession(view.policy);
+      },
+    });
+    const key = this.#cancels.issue(session, startup.minor);
+    this.#sessions.add(session);
+    unsubscribe = control.subscribe(caller.identityUid, (newer) => {
+      const current = newer && this.#options.views.get(newer, target.uid);
+      if (current === undefined) session.withdrawn();
+      else session.policyChanged(current);
+    });
+    opening.done();
+    session.start();
+    // What changed while the backend was being connected to.
+    const newest = control.bundle(caller.identityUid);
+    const current = newest && this.#options.views.get(newest, target.uid);
+    if (current === undefined) session.withdrawn();
+    else session.policyChanged(current);
+  }
+
+  #whereIs(view: PolicyView): OpenBackendOptions {
+    const { resolve, refuseLoopback } = this.#options;
+    const { host, port, tls } = view.policy.bundle.target;
+    return {
+      address: host.startsWith('/')
+        ? { socketPath: `${host}/.s.PGSQL.${port}` }
+        : { host, port },
+      tls: { mode: tls.mode, ...(tls.ca !== undefined && { ca: tls.ca }) },
+      ...(resolve && { resolve }),
+      ...(refuseLoopback !== undefined && { refuseLoopback }),
+    };
+  }
+
+  #recordOpened(
+    recorder: SessionRecorder,
+    accepted: AcceptedSession,
+    caller: AuthenticatedCaller,
+    bundle: PolicyBundle,
+    view: PolicyView,
+    credential: LeasedCredential,
+  ): void {
+    const { identity } = bundle;
+    const { target } = view.policy.bundle;
+    const client = accepted.startup.parameters.get('application_name')?.slice(0, 64);
+    const named = { name: credential.name, version: credential.version };
+    recorder.append({
+      type: 'SessionOpened',
+      identity: {
+        uid: identity.uid,
+        namespace: identity.namespace,
+        name: identity.name,
+        owner: identity.owner.team,
+        purpose: identity.purpose,
+      },
+      proof: { method: 'Ticket', ticket: caller.ticketId },
+      target: { uid: target.uid, namespace: target.namespace, name: target.name },
+      database: accepted.startup.database,
+      source: { address: accepted.socket.remoteAddress ?? 'unix', port: accepted.socket.remotePort ?? 0 },
+      ...(client !== undefined && client !== '' && { client }),
+      ...(accepted.tls && { tls: accepted.tls }),
+      policy: { version: view.version, digest: view.digest },
+      credential: named,
+      enforcement: target.enforcement,
+    });
+    recorder.append({ type: 'CredentialLeased', credential: named });
+  }
+}
+
+/** What has to be given back when a session does not come about. */
+class Opening {
+  recorder: SessionRecorder | undefined;
+  backend: BackendSession | undefined;
+  counted: (() => void) | undefined;
+  #release: (() => void) | undefined;
+
+  constructor(release: () => void) {
+    this.#release = release;
+  }
+
+  /** The session has taken it all over. */
+  done(): void {
+    this.#release = undefined;
+  }
+
+  abandon(reason: 'Error'): void {
+    if (this.#release === undefined) return;
+    this.#release();
+    this.#release = undefined;
+    this.counted?.();
+    this.backend?.socket.destroy();
+    if (this.recorder === undefined) return;
+    const { lastSeq } = this.recorder;
+    this.recorder.append({ type: 'SessionClosed', reason, statements: 0, refused: 0, rows: 0, bytes: 0, lastSeq });
+    this.recorder.close();
+  }
+}
+
+function sourceOf(socket: Socket): { sourceIP?: string } {
+  return socket.remoteAddress === undefined ? {} : { sourceIP: socket.remoteAddress };
+}
+
+/** Settings by name, `options=-c name=value` included. */
+function* settingsOf(parameters: ReadonlyMap<string, string>): Generator<readonly [string, string]> {
+  for (const [name, value] of parameters) {
+    if (name === 'replication') continue;
+    if (name === 'options') yield* parseOptions(value);
+    else yield [name, value];
+  }
+}
+
+/**
+ * The startup parameters for the backend: the client's, with the two pinned that decide how text parses;
+ * what stands last in the packet wins, whatever ALTER ROLE says.
+ */
+function* backendParameters(
+  parameters: ReadonlyMap<string, string>,
+): Generator<readonly [string, string]> {
+  for (const [name, value] of parameters) {
+    if (name !== 'client_encoding' && name !== 'standard_conforming_strings') yield [name, value];
+  }
+  yield ['client_encoding', 'UTF8'];
+  yield ['standard_conforming_strings', 'on'];
+}
+
+function checkVersion(version: ServerVersion, view: PolicyView): void {
+  const { untestedVersions } = view.policy.bundle.target;
+  if (testedVersions.has(version.major) || untestedVersions === 'Allow') return;
+  throw new BackendError('CHP-5003', {
+    message: `the target is PostgreSQL ${version.text}, which this version was not tested with`,
+    sqlstate: '0A000',
+    logDetail: `server version ${version.text}`,
+    hint: 'Set spec.untestedVersions: Allow on the Target to use it all the same.',
+  });
+}
+
+/** A cancel request must reach the very server that the session is on. */
+function sameServer(
+  where: OpenBackendOptions,
+  backend: BackendSession,
+  host: string,
+  clock: Clock,
+): OpenBackendOptions & { clock: Clock } {
+  if (backend.remoteAddress === undefined || 'socketPath' in where.address) return { ...where, clock };
+  return {
+    ...where,
+    clock,
+    address: { host: backend.remoteAddress, port: where.address.port },
+    tls: { ...where.tls, servername: where.tls.servername ?? host },
+  };
+}

@@ -1,0 +1,36 @@
+import { Inflight } from './backend/expectation.ts';
+import type { DecisionContext } from './frontend/decision-context.ts';
+import { NameTable, type Portal, type PreparedStatement } from './frontend/names.ts';
+import { TransactionStatus } from './messages/types.ts';
+
+/** What both directions of one session know of it. */
+export class SessionState {
+  readonly inflight = new Inflight();
+  readonly statements = new NameTable<PreparedStatement>();
+  readonly portals = new NameTable<Portal>();
+  /** Of the last ReadyForQuery. */
+  status: number = TransactionStatus.Idle;
+  /** What decisions are made by; replaced when policy, catalog, role or search path change. */
+  context: DecisionContext;
+  /** search_path or role may have changed: they are asked for before the next decision. */
+  resolutionDirty = false;
+  /** The session's own DDL: the catalog is read again before the next decision. */
+  catalogDirty = false;
+  /** Something in this transaction changed how names resolve: its end may change it back. */
+  resolutionTouched = false;
+  /** DDL in this transaction: its end may take it back, and others see it only then. */
+  catalogTouched = false;
+  /** An error was answered and no Sync has been sent since: the backend skips what comes (and so do we). */
+  skipping = false;
+  /** The backend takes COPY data. */
+  copyIn = false;
+
+  constructor(context: DecisionContext) {
+    this.context = context;
+  }
+
+  /** Nothing is in flight and no transaction block is open. */
+  get idle(): boolean {
+    return this.inflight.length === 0 && this.status === TransactionStatus.Idle;
+  }
+}

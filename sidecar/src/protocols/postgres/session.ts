@@ -1,0 +1,561 @@
+/**
+ * One session: a caller on one side, its backend on the other, and between them the decisions. It ends when
+ * either side does, when the identity or its policy does, or when nothing can be recorded.
+ */
+import type { Socket } from 'node:net';
+import type { SessionClosed } from '@chaperone/core/events/types.ts';
+import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
+import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
+import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import type { SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
+import type { Gatekeeper } from '../../gatekeeper.ts';
+import type { ProxyMetrics } from '../../metrics.ts';
+import type { PolicyView } from '../../policy-views.ts';
+import type { Catalogs } from './backend/catalogs.ts';
+import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
+import { Resolution } from './backend/resolution.ts';
+import { type Outcome, Responses } from './backend/responses.ts';
+import { errorReport, refusalResponse } from './errors/refusal.ts';
+import { type DecidedStatement, type DecisionContexts, emptyContext } from './frontend/decision-context.ts';
+import { Frontend } from './frontend/frontend.ts';
+import type { BackendSession } from './handshake/connect-backend.ts';
+import { endWith } from './handshake/end-with.ts';
+import { ProtocolError } from './messages/protocol-error.ts';
+import { terminate as terminateMessage } from './messages/frontend-writer.ts';
+import { SessionState } from './session-state.ts';
+
+export interface SessionOptions {
+  readonly client: Socket;
+  readonly clientLeftover: Buffer;
+  readonly backend: BackendSession;
+  readonly database: string;
+  readonly sourceIP: string;
+  readonly view: PolicyView;
+  readonly recorder: SessionRecorder;
+  readonly gatekeeper: Gatekeeper;
+  readonly contexts: DecisionContexts;
+  readonly catalogs: Catalogs;
+  readonly metrics: ProxyMetrics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly catalogMaxAgeMs: number;
+  readonly maxMaskedRowBytes: number;
+  readonly maxStatementBytes: number;
+  /** Makes the backend stop what it does; resolves once it was told. */
+  readonly cancelBackend: () => Promise<void>;
+  /** The login is complete: the client may be told. */
+  readonly onReady: () => void;
+  /** Both sides are closed. */
+  readonly onClosed: () => void;
+}
+
+interface Forward {
+  readonly pieces: readonly Buffer[];
+  durable: boolean;
+}
+
+export class PostgresSession {
+  readonly #options: SessionOptions;
+  readonly #state: SessionState;
+  readonly #frontend: Frontend;
+  readonly #responses: Responses;
+  readonly #resolution: Resolution;
+  readonly #openedUs: number;
+  readonly #forwards: Forward[] = [];
+  #view: PolicyView;
+  #cancelling = 0;
+  #closed = false;
+  #ready = false;
+  #resuming = false;
+  #idleTimer: Timer | undefined;
+  #durationTimer: Timer | undefined;
+  #statements = 0;
+  #refused = 0;
+  #rows = 0;
+  #bytes = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+    this.#view = options.view;
+    this.#openedUs = options.clock.monotonicUs();
+    this.#state = new SessionState(emptyContext(options.view, options.database));
+    this.#frontend = new Frontend(this.#state, this.#frontendEvents());
+    this.#responses = new Responses(this.#state, this.#responseEvents(), {
+      maxMaskedRowBytes: options.maxMaskedRowBytes,
+    });
+    this.#resolution = new Resolution({
+      targetUid: options.view.policy.bundle.target.uid,
+      database: options.database,
+      catalogs: options.catalogs,
+      monotonicUs: () => options.clock.monotonicUs(),
+      catalogMaxAgeMs: options.catalogMaxAgeMs,
+      send: (bytes) => this.#send([bytes], false),
+      changed: (catalog, currentUser, searchPath) =>
+        this.#resolve(catalog, currentUser, searchPath),
+      failed: (error) => this.#resolutionFailed(error),
+    });
+  }
+
+  /** Reads what names resolve by, tells the client that it may begin, and lets both sides run. */
+  start(): void {
+    const { client, backend, clientLeftover } = this.#options;
+    backend.socket.on('data', (chunk) => this.#onBackend(chunk));
+    backend.socket.on('drain', () => this.#resumeClient());
+    backend.socket.on('close', () => this.#onBackendClose());
+    client.on('data', (chunk) => this.#onClient(chunk));
+    client.on('drain', () => backend.socket.resume());
+    client.on('end', () => this.#end('Client'));
+    client.on('close', () => this.#end('Client'));
+    this.#armTimers();
+    this.#resolution.start(this.#state, () => {
+      if (this.#closed) return;
+      this.#ready = true;
+      this.#options.onReady();
+      if (clientLeftover.length > 0) this.#onClient(clientLeftover);
+      this.#resumeClient();
+    });
+    if (backend.leftover.length > 0) this.#onBackend(backend.leftover);
+    backend.socket.resume();
+  }
+
+  /** A newer policy: in force for the next statement, and for what runs now. */
+  policyChanged(view: PolicyView): void {
+    if (this.#closed || view.digest === this.#view.digest) return;
+    this.#view = view;
+    const { key } = this.#state.context;
+    this.#options.recorder.append({
+      type: 'PolicyApplied',
+      policy: { version: view.version, digest: view.digest },
+    });
+    this.#resolve(key.catalog, key.currentUser, key.searchPath);
+    this.#armTimers();
+    const gone = this.#identityRefusal();
+    if (gone !== undefined) {
+      const reason = gone.reason === 'Suspended' ? 'Suspended' : gone.reason === 'Expired' ? 'Expired' : 'PolicyWithdrawn';
+      this.terminate(reason, refusalResponse(gone.reason, 'End', gone));
+      return;
+    }
+    if (!view.policy.hasAccess && view.policy.bundle.target.enforcement === 'Enforce') {
+      this.withdrawn();
+      return;
+    }
+    this.#responses.cutRunning((run) => this.#stillAllowed(run));
+  }
+
+  /** No policy opens the target to the identity any more. */
+  withdrawn(): void {
+    const { identity } = this.#view.policy;
+    this.terminate(
+      'PolicyWithdrawn',
+      refusalResponse('NoPolicy', 'End', {
+        message: `no policy opens this target to ${identity.namespace}/${identity.name} any more (CHP-3011)`,
+        hint: 'Connect again once an AccessPolicy names the identity and the target.',
+      }),
+    );
+  }
+
+  /** The caller's own cancel request. */
+  cancel(): Promise<void> {
+    return this.#options.cancelBackend();
+  }
+
+  /** Ends the session from our side; the client is told why. */
+  terminate(reason: SessionClosed['reason'], report?: Buffer): void {
+    if (this.#closed) return;
+    const { client, clock } = this.#options;
+    if (report !== undefined) endWith(client, report, clock);
+    const running = this.#state.inflight.length > 0;
+    this.#end(reason, report !== undefined);
+    // What runs at the backend is stopped, not only forgotten.
+    if (running) this.#options.cancelBackend().catch(() => {});
+  }
+
+  // ── Bytes ───────────────────────────────────────────────────────────────────────────────────────────
+
+  #onClient(chunk: Buffer): void {
+    if (this.#closed) return;
+    this.#options.metrics.bytesIn(chunk.length);
+    this.#idleTimer?.cancel();
+    try {
+      this.#frontend.feed(chunk);
+    } catch (error) {
+      this.#violation('Client', error);
+      return;
+    }
+    this.#armIdleTimer();
+    if (this.#mustPauseClient()) this.#options.client.pause();
+  }
+
+  /** Goes on with messages that waited for answers. */
+  #resumeFrontend(): void {
+    if (this.#closed || !this.#ready) return;
+    try {
+      this.#frontend.resume();
+    } catch (error) {
+      this.#violation('Client', error);
+      return;
+    }
+    this.#resumeClient();
+  }
+
+  #mustPauseClient(): boolean {
+    return this.#frontend.waiting || this.#forwards.length > 16 || this.#options.backend.socket.writableNeedDrain;
+  }
+
+  #resumeClient(): void {
+    if (this.#closed || !this.#ready) return;
+    if (!this.#mustPauseClient()) this.#options.client.resume();
+  }
+
+  #onBackend(chunk: Buffer): void {
+    if (this.#closed) return;
+    try {
+      this.#responses.feed(chunk);
+    } catch (error) {
+      this.#violation('Backend', error);
+    }
+  }
+
+  #toClient(pieces: readonly Buffer[]): void {
+    if (this.#closed) return;
+    const { client, backend, metrics } = this.#options;
+    let flowing = true;
+    if (pieces.length > 1) client.cork();
+    for (const piece of pieces) {
+      metrics.bytesOut(piece.length);
+      flowing = client.write(piece);
+    }
+    if (pieces.length > 1) client.uncork();
+    if (!flowing) backend.socket.pause();
+  }
+
+  /** Sends in order; what follows a record that is not durable yet waits behind it. */
+  #send(pieces: readonly Buffer[], recorded: boolean): void {
+    if (!recorded && this.#forwards.length === 0) {
+      this.#write(pieces);
+      return;
+    }
+    const forward: Forward = { pieces, durable: !recorded };
+    this.#forwards.push(forward);
+    if (!recorded) return;
+    const { durability } = this.#view.policy.bundle.session;
+    this.#options.gatekeeper.whenDurable(durability, (failure) => {
+      if (this.#closed) return;
+      if (failure !== undefined) {
+        this.terminate(
+          'Recorder',
+          refusalResponse('Recorder', 'End', {
+            message: `the statement could not be recorded, so it was not forwarded (${failure.code})`,
+            hint: 'Connect again once the record can be written; the operator of the proxy can tell why it cannot.',
+          }),
+        );
+        return;
+      }
+      forward.durable = true;
+      while (this.#forwards[0]?.durable) this.#write(this.#forwards.shift()!.pieces);
+      this.#resumeClient();
+    });
+  }
+
+  #write(pieces: readonly Buffer[]): void {
+    const { socket } = this.#options.backend;
+    if (pieces.length > 1) socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    if (pieces.length > 1) socket.uncork();
+    if (socket.writableNeedDrain) this.#options.client.pause();
+  }
+
+  // ── Deciding ────────────────────────────────────────────────────────────────────────────────────────
+
+  #resolve(catalog: Catalog, currentUser: string, searchPath: readonly string[]): void {
+    this.#state.context = this.#options.contexts.get({
+      policy: this.#view.policy,
+      policyDigest: this.#view.digest,
+      catalog,
+      database: this.#options.database,
+      currentUser,
+      searchPath,
+    });
+  }
+
+  #request(): RequestContext {
+    return { nowMs: this.#options.clock.nowMs(), sourceIP: this.#options.sourceIP };
+  }
+
+  #frontendEvents(): ConstructorParameters<typeof Frontend>[1] {
+    const { recorder, clock, metrics, maxStatementBytes } = this.#options;
+    return {
+      maxStatementBytes,
+      toBackend: (pieces, recorded) => this.#send(pieces, recorded),
+      toClient: (bytes) => this.#toClient([bytes]),
+      readyToDecide: () => {
+        const { catalogCheck } = this.#view.policy.bundle.target;
+        return this.#cancelling === 0 && this.#resolution.isCurrent(catalogCheck === 'Statement');
+      },
+      request: () => this.#request(),
+      admit: (decided) => this.#admit(decided),
+      record: (event, text, raw) => {
+        metrics.decided(event);
+        if (event.verdict === 'Allow' || !event.enforced) this.#statements += 1;
+        else {
+          this.#refused += 1;
+          metrics.refused(event.reason ?? 'DefaultDeny');
+        }
+        const { recording } = this.#view.policy.bundle.session;
+        const statement =
+          recording === 'Metadata' || text === undefined
+            ? undefined
+            : recording === 'Full' && !this.#view.policy.anyMask
+              ? raw
+              : text.redacted;
+        return recorder.append(event, statement === undefined ? undefined : { statement });
+      },
+      begin: (decision, obligations) => ({
+        decision,
+        obligations,
+        startedUs: clock.monotonicUs(),
+        recordResults: this.#view.policy.bundle.session.recording === 'Full',
+        rows: 0,
+        bytes: 0,
+        masked: new Map(),
+      }),
+      eventName: (decision) => `session ${recorder.id}, event ${decision}`,
+      terminate: () => queueMicrotask(() => this.#end('Client')),
+    };
+  }
+
+  #admit(decided: DecidedStatement): Refusal | Hold | undefined {
+    return this.#options.gatekeeper.admit(this.#view.policy, decided);
+  }
+
+  #identityRefusal(): Refusal | undefined {
+    return this.#options.gatekeeper.identityRefusal(this.#view.policy);
+  }
+
+  /** What runs although the newest policy would refuse it is cut. */
+  #stillAllowed(run: StatementRun): Cut | undefined {
+    const decided = this.#state.context.decide(
+      run.decided.analysis,
+      run.decided.event.fingerprint ?? '',
+      run.decided.event.protocol,
+      this.#request(),
+    );
+    if (decided.refusal === undefined) return undefined;
+    const reason = decided.refusal.verdict === 'Deny' ? decided.refusal.reason : 'ApprovalRequired';
+    return { error: refusalResponse(reason, 'Statement', decided.refusal), sqlstate: '42501' };
+  }
+
+  // ── Results ─────────────────────────────────────────────────────────────────────────────────────────
+
+  #responseEvents(): ConstructorParameters<typeof Responses>[1] {
+    const { recorder, clock, metrics, gatekeeper } = this.#options;
+    return {
+      nowMs: () => clock.nowMs(),
+      toClient: (pieces) => this.#toClient(pieces),
+      completed: (execution, outcome) => this.#completed(execution, outcome),
+      recordResult: (execution, bytes) => {
+        const failure = recorder.appendResult(execution.decision, bytes);
+        if (failure !== undefined && execution.cut === undefined) {
+          execution.cut = {
+            sqlstate: '53000',
+            error: errorReport({
+              severity: 'ERROR',
+              sqlstate: '53000',
+              message: `the result could not be recorded, so it was cut (${failure.code})`,
+              hint: 'Try again once the record can be written.',
+            }),
+          };
+          this.#cancelBackend();
+        }
+      },
+      overLimit: (run, rows, bytes) => {
+        const over = gatekeeper.overLimit(run.decided, rows, bytes);
+        if (over === undefined) return undefined;
+        metrics.refused('Limit');
+        recorder.append({ type: 'LimitReached', ...over.limit });
+        return { error: refusalResponse('Limit', 'Statement', over), sqlstate: '54000' };
+      },
+      cancelBackend: () => this.#cancelBackend(),
+      settled: () => {
+        if (this.#resuming) return;
+        this.#resuming = true;
+        queueMicrotask(() => {
+          this.#resuming = false;
+          this.#resumeFrontend();
+        });
+      },
+      inBandFailure: () => internalError('what names resolve by could not be read (CHP-3013)'),
+      undeliverable: (rule, why) => ({
+        error: refusalResponse('Masking', 'Statement', {
+          message: `the result was not delivered: ${why}${rule === undefined ? '' : ` (MaskingRule ${rule.namespace}/${rule.object})`} (CHP-3006)`,
+          hint: 'Select the protected column by itself, or leave it out.',
+        }),
+        sqlstate: '42501',
+      }),
+      leaking: (rule, why) => this.#leaking(rule, why),
+      parameterChanged: (name, value) => this.#parameterChanged(name, value),
+    };
+  }
+
+  #completed(execution: Execution, outcome: Outcome | 'Unknown'): void {
+    const { recorder, clock, metrics, gatekeeper } = this.#options;
+    this.#rows += execution.rows;
+    this.#bytes += execution.bytes;
+    metrics.completed(outcome, execution.rows);
+    gatekeeper.countRows(this.#view.policy, execution.obligations, execution.rows);
+    const recording = execution.recordResults ? recorder.endResult(execution.decision) : [];
+    recorder.append({
+      type: 'OperationCompleted',
+      decision: execution.decision,
+      outcome: execution.sqlstate === '57014' && outcome === 'Error' ? 'Cancelled' : outcome,
+      ...(outcome === 'Error' && execution.sqlstate && { sqlstate: execution.sqlstate }),
+      rows: execution.rows,
+      bytes: execution.bytes,
+      masked: [...execution.masked].map(([rule, cells]) => ({ rule, cells })),
+      durationUs: clock.monotonicUs() - execution.startedUs,
+      ...(recording.length > 0 && { recording }),
+    });
+  }
+
+  /** Nothing is decided before the cancellation has ended: it could hit the next statement. */
+  #cancelBackend(): void {
+    this.#cancelling += 1;
+    const done = (): void => {
+      this.#cancelling -= 1;
+      this.#resumeFrontend();
+    };
+    this.#options.cancelBackend().then(done, (error: unknown) => {
+      this.#options.logger.warn({ error }, 'a statement could not be cancelled');
+      done();
+    });
+  }
+
+  #leaking(rule: RuleRef, why: string): void {
+    this.#options.logger.error({ rule: `${rule.namespace}/${rule.object}`, why }, 'the analysis missed a protected column');
+    this.terminate('Error', internalError(`${why} (CHP-3006)`, 'FATAL'));
+  }
+
+  /** Text is parsed under two settings; a server that has them otherwise reads other statements than we. */
+  #parameterChanged(name: string, value: string): void {
+    const pinned =
+      (name === 'client_encoding' && value.toUpperCase() !== 'UTF8') ||
+      (name === 'standard_conforming_strings' && value !== 'on');
+    if (!pinned) return;
+    this.terminate('ProtocolViolation', internalError(`the server set ${name} to a value under which statements cannot be analyzed`, 'FATAL'));
+  }
+
+  #resolutionFailed(error: Error): void {
+    this.#options.logger.warn({ error }, 'the catalog could not be read');
+    this.terminate('Error', internalError('what names resolve by could not be read (CHP-3013)', 'FATAL'));
+  }
+
+  // ── The end ─────────────────────────────────────────────────────────────────────────────────────────
+
+  #violation(side: 'Client' | 'Backend', error: unknown): void {
+    const { recorder, logger, metrics } = this.#options;
+    if (!(error instanceof ProtocolError)) {
+      logger.error({ error }, 'a session failed');
+      this.terminate('Error', internalError('the session failed', 'FATAL'));
+      return;
+    }
+    metrics.violation(side);
+    recorder.append({ type: 'ProtocolViolation', side, code: error.code, message: error.message });
+    logger.warn({ side, code: error.code }, error.message);
+    const message = side === 'Client' ? error.message : 'the target does not keep to the protocol (CHP-5001)';
+    this.terminate(
+      'ProtocolViolation',
+      errorReport({ severity: 'FATAL', sqlstate: side === 'Client' ? '08P01' : '08006', message }),
+    );
+  }
+
+  #onBackendClose(): void {
+    if (this.#closed) return;
+    this.terminate(
+      'Backend',
+      this.#ready
+        ? undefined
+        : errorReport({ severity: 'FATAL', sqlstate: '08006', message: 'the target closed the session (CHP-5005)' }),
+    );
+  }
+
+  #armTimers(): void {
+    const { clock } = this.#options;
+    const { maxDurationMs } = this.#view.policy.bundle.session;
+    this.#durationTimer?.cancel();
+    this.#durationTimer = undefined;
+    const { expiresAtMs } = this.#view.policy;
+    const spentMs = (clock.monotonicUs() - this.#openedUs) / 1000;
+    const untilLimit = maxDurationMs === undefined ? Number.POSITIVE_INFINITY : maxDurationMs - spentMs;
+    const untilExpiry = expiresAtMs - clock.nowMs();
+    const delayMs = Math.min(untilLimit, untilExpiry);
+    if (Number.isFinite(delayMs)) {
+      const expired = untilExpiry <= untilLimit;
+      this.#durationTimer = clock.setTimer(Math.max(0, delayMs), () => {
+        this.terminate(
+          expired ? 'Expired' : 'MaxDuration',
+          refusalResponse(expired ? 'Expired' : 'Limit', 'End', {
+            message: expired
+              ? 'the identity has expired (CHP-2003)'
+              : 'the session has lasted as long as its policy allows (CHP-3012)',
+            hint: expired ? 'Ask the owner to extend expiresAt of the MachineIdentity.' : 'Connect again.',
+          }),
+        );
+      });
+    }
+    this.#armIdleTimer();
+  }
+
+  #armIdleTimer(): void {
+    this.#idleTimer?.cancel();
+    this.#idleTimer = undefined;
+    const { idleTimeoutMs } = this.#view.policy.bundle.session;
+    if (idleTimeoutMs === undefined || this.#closed) return;
+    this.#idleTimer = this.#options.clock.setTimer(idleTimeoutMs, () => {
+      // A statement that takes long is not idleness.
+      if (this.#state.inflight.length > 0) {
+        this.#armIdleTimer();
+        return;
+      }
+      this.terminate(
+        'IdleTimeout',
+        refusalResponse('Limit', 'End', {
+          message: 'the session was idle for longer than its policy allows (CHP-3012)',
+          hint: 'Connect again.',
+        }),
+      );
+    });
+  }
+
+  #end(reason: SessionClosed['reason'], clientToldWhy = false): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const { client, backend, recorder, onClosed, metrics } = this.#options;
+    this.#idleTimer?.cancel();
+    this.#durationTimer?.cancel();
+    for (const item of this.#state.inflight) {
+      if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
+        if (item.execution !== undefined) this.#completed(item.execution, 'Unknown');
+      }
+    }
+    recorder.append({
+      type: 'SessionClosed',
+      reason,
+      statements: this.#statements,
+      refused: this.#refused,
+      rows: this.#rows,
+      bytes: this.#bytes,
+      lastSeq: recorder.lastSeq,
+    });
+    recorder.close();
+    metrics.closed(reason);
+    if (!clientToldWhy) client.end(() => client.destroy());
+    if (backend.socket.writable) backend.socket.end(terminateMessage, () => backend.socket.destroy());
+    else backend.socket.destroy();
+    onClosed();
+  }
+}
+
+function internalError(message: string, severity: 'ERROR' | 'FATAL' = 'ERROR'): Buffer {
+  return errorReport({ severity, sqlstate: 'XX000', message, hint: 'Tell the operator of the proxy; the log has more.' });
+}
