@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
 import { saltBytes } from '@chaperone/core/events/parts.ts';
+import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { Problem } from '../http/problem.ts';
 import { LineError, readFacts } from '../record/facts.ts';
 import { type IncomingEvent, type Part, type PartName, partNames } from '../store/types.ts';
@@ -12,18 +13,6 @@ export interface BatchLimits {
 
 /** Salts of 16 bytes, and nothing that decodes to the same bytes: 22 digits and the padding. */
 const saltForm = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
-
-/** One event as it is shipped: the line's exact text, and its parts with their salts. */
-export interface ShippedEvent {
-  readonly seq: number;
-  readonly line: string;
-  readonly parts: readonly {
-    readonly name: string;
-    /** 16 bytes, base64. */
-    readonly salt: string;
-    readonly content: string;
-  }[];
-}
 
 function invalid(at: number, message: string): Problem {
   return new Problem(400, 'CHP-6001', `event ${at + 1} of the batch: ${message}`);

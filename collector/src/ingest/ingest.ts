@@ -1,11 +1,19 @@
 import { createHash } from 'node:crypto';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import { Problem } from '../http/problem.ts';
-import type { Alert, AppendResult, IncomingEvent, Store } from '../store/types.ts';
+import {
+  type Alert,
+  type AppendResult,
+  ForeignSessionError,
+  type IncomingEvent,
+  type Store,
+} from '../store/types.ts';
 import { checkChunk, type RecordingFiles } from './recordings.ts';
 
 /** Told of everything that was taken: for metrics and the log. */
 export interface IngestObserver {
-  appended(source: string, result: AppendResult): void;
+  /** `seconds`: from the checked batch to its durable commit. */
+  appended(result: AppendResult, seconds: number): void;
   alerted(alerts: readonly Alert[]): void;
   recordingStored(bytes: number): void;
 }
@@ -14,14 +22,15 @@ export interface IngestObserver {
 export class Ingest {
   readonly #store: Store;
   readonly #files: RecordingFiles;
-  readonly #nowMs: () => number;
+  readonly #clock: Clock;
   readonly #observer: IngestObserver;
   readonly #busy = new Map<string, Promise<void>>();
+  #failing = false;
 
-  constructor(store: Store, files: RecordingFiles, nowMs: () => number, observer: IngestObserver) {
+  constructor(store: Store, files: RecordingFiles, clock: Clock, observer: IngestObserver) {
     this.#store = store;
     this.#files = files;
-    this.#nowMs = nowMs;
+    this.#clock = clock;
     this.#observer = observer;
   }
 
@@ -31,11 +40,25 @@ export class Ingest {
     session: string,
     events: readonly IncomingEvent[],
   ): Promise<AppendResult> {
-    const receivedMs = this.#nowMs();
-    const result = await this.#store.append({ source, session, receivedMs, events });
-    this.#observer.appended(source, result);
+    const startedUs = this.#clock.monotonicUs();
+    const receivedMs = this.#clock.nowMs();
+    let result: AppendResult;
+    try {
+      result = await this.#store.append({ source, session, receivedMs, events });
+      this.#failing = false;
+    } catch (error) {
+      this.#failing = !(error instanceof ForeignSessionError);
+      throw error;
+    }
+    this.#observer.appended(result, (this.#clock.monotonicUs() - startedUs) / 1e6);
     if (result.alerts.length > 0) this.#observer.alerted(result.alerts);
     return result;
+  }
+
+  /** False after a commit failed, until one works again: then each call tries. */
+  async ready(): Promise<boolean> {
+    if (this.#failing) this.#failing = !(await this.#store.writable());
+    return !this.#failing;
   }
 
   /** Keeps a recorded chunk, durably; false when it was here already. Throws a 422 when it is not genuine. */
@@ -49,7 +72,7 @@ export class Ingest {
     return this.#exclusively(sha256, async () => {
       const isNew = !(await this.#files.has(sha256));
       if (isNew) await this.#files.write(sha256, zstd);
-      await this.#store.addRecording(sha256, zstd.length, this.#nowMs(), indexed);
+      await this.#store.addRecording(sha256, zstd.length, this.#clock.nowMs(), indexed);
       if (isNew) this.#observer.recordingStored(zstd.length);
       return isNew;
     });
@@ -99,6 +122,6 @@ export class Ingest {
       throw new Problem(400, 'CHP-6001', 'the snapshot is not JSON');
     }
     if (holdsKey) throw new Problem(422, 'CHP-6001', 'the snapshot holds a masking key');
-    await this.#store.putSnapshot(digest, content, this.#nowMs());
+    await this.#store.putSnapshot(digest, content, this.#clock.nowMs());
   }
 }

@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type AuthorizeIngest, bearerToken, type IngestPrincipal } from '../http/access.ts';
 import { Problem } from '../http/problem.ts';
 import { Slots } from '../http/slots.ts';
+import { ownSource } from '../record/own-record.ts';
 import { parseBatch } from './batch.ts';
 import { readBytes, readText } from './body.ts';
 import type { Ingest } from './ingest.ts';
@@ -37,6 +38,9 @@ export function ingestRoutes(
     const principal = await authorize(token, id);
     if (principal === undefined) {
       throw new Problem(403, 'CHP-6004', 'the token is not good for this');
+    }
+    if (principal.source === ownSource) {
+      throw new Problem(403, 'CHP-6004', 'nobody ships in the name of the collector itself');
     }
     principals.set(request, principal);
   });

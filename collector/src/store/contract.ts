@@ -1,6 +1,7 @@
+import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkEvent, type ShippedEvent } from '../ingest/batch.ts';
+import { checkEvent } from '../ingest/batch.ts';
 import { defaultIngestLimits } from '../ingest/limits.ts';
 import { bodies, shipped, startUs, uuid } from '../testing/events.ts';
 import type { AppendResult, EventFilter, PageRequest, ReadScope, Store } from './types.ts';

@@ -168,6 +168,15 @@ export class SqliteStore implements Store {
     return result;
   }
 
+  async writable() {
+    try {
+      this.#transaction(() => this.#database.exec('CREATE TABLE probe (x TEXT); DROP TABLE probe'));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Writes what is pending, then closes the file. */
   async close() {
     if (this.#pending.length > 0) this.#flush();

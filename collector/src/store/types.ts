@@ -283,5 +283,7 @@ export interface Store {
   snapshot(digest: string): Promise<string | undefined>;
   /** Deletes what was received before `beforeMs` and is not held. */
   purge(retention: RetentionClass, beforeMs: number): Promise<PurgeResult>;
+  /** Tries whether the storage takes a commit. */
+  writable(): Promise<boolean>;
   close(): Promise<void>;
 }

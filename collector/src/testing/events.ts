@@ -2,7 +2,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { encodeLine } from '@chaperone/core/events/encode.ts';
 import { MicrosecondTime } from '@chaperone/core/events/time.ts';
 import type { EventBody } from '@chaperone/core/events/types.ts';
-import type { ShippedEvent } from '../ingest/batch.ts';
+import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 
 /** For tests: a UUID whose text depends on `n` alone. */
 export function uuid(n: number): string {

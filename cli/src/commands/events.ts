@@ -1,0 +1,86 @@
+import type { EventView } from '@chaperone/collector/query/render.ts';
+import type { Command } from 'commander';
+import { type Output, writeJsonLines, writeTable } from '../output.ts';
+import type { RecordClient } from '../record-client.ts';
+import {
+  addFilterOptions,
+  type FilterOptions,
+  filterQuestion,
+  openRecord,
+} from './record-options.ts';
+
+export interface EventOptions extends FilterOptions {
+  readonly session?: string;
+  readonly type?: string;
+  readonly verdict?: string;
+  readonly verb?: string;
+  readonly resource?: string;
+  readonly rule?: string;
+  readonly search?: string;
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
+}
+
+/** What an event says in a few words, whatever its type. */
+function summary({ event, parts }: EventView): string {
+  if (parts.statement?.state === 'Kept') return parts.statement.content;
+  if (parts.statement) return `(statement ${parts.statement.state.toLowerCase()})`;
+  if (event.type === 'OperationCompleted') {
+    return `${text(event.outcome)} ${text(event.sqlstate)} of #${text(event.decision)}, rows ${text(event.rows)}`;
+  }
+  if (event.type === 'SessionOpened') {
+    const identity = event.identity as Record<string, unknown> | undefined;
+    const target = event.target as Record<string, unknown> | undefined;
+    return `${text(identity?.name)} to ${text(target?.name)}`;
+  }
+  return text(event.reason ?? event.detail ?? event.message ?? event.limit ?? event.route);
+}
+
+async function* rows(events: AsyncIterable<EventView>): AsyncGenerator<string[]> {
+  for await (const view of events) {
+    const { event } = view;
+    yield [
+      text(event.time).slice(0, 23),
+      text(event.session),
+      text(event.seq),
+      text(event.type),
+      text(event.verdict),
+      summary(view),
+    ];
+  }
+}
+
+const headings = ['TIME', 'SESSION', 'SEQ', 'TYPE', 'VERDICT', 'WHAT'];
+
+/** Lists events. */
+export async function listEvents(
+  client: RecordClient,
+  options: EventOptions,
+  output: Output,
+): Promise<void> {
+  const { session, type, verdict, verb, resource, rule, search: q } = options;
+  const question = { ...filterQuestion(options), session, type, verdict, verb, resource, rule, q };
+  const events = client.events(question, options.limit);
+  if (options.output === 'json') await writeJsonLines(output, events);
+  else await writeTable(output, headings, rows(events), 'no events');
+}
+
+export function registerEvents(program: Command): void {
+  addFilterOptions(program.command('events').description('list recorded events'))
+    .option('--session <id>', 'of this session')
+    .option('--type <type>', 'like OperationDecided')
+    .option('--verdict <verdict>', 'Allow, Deny or RequireApproval')
+    .option('--verb <verb>', 'an operation of this verb, like Delete')
+    .option(
+      '--resource <pattern>',
+      'an operation on database.schema.relation; * within a part, ** for the rest',
+    )
+    .option(
+      '--rule <rule>',
+      'decided or masked by OBJECT, NAMESPACE/OBJECT or NAMESPACE/OBJECT/RULE',
+    )
+    .option('--search <words>', 'statements that hold all these words; word* for a beginning')
+    .action((options: EventOptions) => listEvents(openRecord(options), options, process.stdout));
+}

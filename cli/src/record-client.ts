@@ -1,0 +1,188 @@
+import { readFileSync } from 'node:fs';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import { join, resolve } from 'node:path';
+import type { EventView, SessionView } from '@chaperone/collector/query/render.ts';
+import { readTokenFile } from '@chaperone/collector/tokens.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+
+/** Where a collector is, and how it knows the reader. */
+export interface RecordAccess {
+  /** `http://…` or `https://…`; or the path of its socket. */
+  readonly url: string;
+  readonly token: string;
+  /** PEM: further certificates to trust. */
+  readonly ca?: string;
+}
+
+/** Where the command line says that the record is. */
+export interface RecordLocation {
+  readonly url?: string;
+  readonly tokenFile?: string;
+  readonly ca?: string;
+  /** A directory that `chaperone standalone` runs over. */
+  readonly directory: string;
+}
+
+/** Parameters of a question, as the query API names them. */
+export type Question = Readonly<Record<string, string | undefined>>;
+
+interface Answer<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string;
+}
+
+const maxAnswerBytes = 64 << 20;
+const pageSize = 500;
+
+/** Finds the collector: as given, or by the files of a running standalone. Throws ChaperoneError. */
+export function locateRecord(location: RecordLocation): RecordAccess {
+  const ca = location.ca === undefined ? undefined : readFileSync(location.ca, 'utf8');
+  const trusted = ca === undefined ? {} : { ca };
+  if (location.url !== undefined) {
+    if (location.tokenFile === undefined) {
+      throw new ChaperoneError('CHP-1003', 'with --url, --token-file is needed, too');
+    }
+    return { url: location.url, token: readTokenFile(location.tokenFile), ...trusted };
+  }
+  const run = join(location.directory, '.chaperone', 'run');
+  const path = join(run, 'collector.json');
+  let found: { readonly url?: unknown; readonly tokenFile?: unknown };
+  try {
+    found = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new ChaperoneError('CHP-1004', `${path} cannot be read`, {
+      cause,
+      hint: `Start \`chaperone standalone ${location.directory}\`, name its directory with --directory, or give --url and --token-file.`,
+    });
+  }
+  if (typeof found.url !== 'string' || typeof found.tokenFile !== 'string') {
+    throw new ChaperoneError('CHP-1002', `${path} does not hold {url, tokenFile}`);
+  }
+  const tokenFile = location.tokenFile ?? resolve(run, found.tokenFile);
+  return { url: found.url, token: readTokenFile(tokenFile), ...trusted };
+}
+
+/** Asks a collector's query API. Every method throws ChaperoneError with what the collector said. */
+export class RecordClient {
+  readonly #access: RecordAccess;
+
+  constructor(access: RecordAccess) {
+    this.#access = access;
+  }
+
+  session(id: string): Promise<SessionView> {
+    return this.#json(`/v1/sessions/${encodeURIComponent(id)}`);
+  }
+
+  /** At most `limit` of the sessions that match, in the order asked for. */
+  sessions(question: Question, limit: number): AsyncGenerator<SessionView> {
+    return this.#pages('/v1/sessions', 'sessions', question, limit);
+  }
+
+  /** At most `limit` of the events that match, in the order asked for. */
+  events(question: Question, limit: number): AsyncGenerator<EventView> {
+    return this.#pages('/v1/events', 'events', question, limit);
+  }
+
+  /** All events of one session by their numbers. */
+  sessionEvents(id: string): AsyncGenerator<EventView> {
+    const path = `/v1/sessions/${encodeURIComponent(id)}/events`;
+    return this.#pages(path, 'events', {}, Number.POSITIVE_INFINITY);
+  }
+
+  /** A chunk of a recorded result; undefined when it is not kept, or not for this reader. */
+  async recording(sha256: string): Promise<Uint8Array | undefined> {
+    const { status, body } = await this.#get(`/v1/recordings/${sha256}`);
+    if (status === 404 || status === 410) return undefined;
+    return checked(status, body);
+  }
+
+  async *#pages<Item>(
+    path: string,
+    name: string,
+    question: Question,
+    limit: number,
+  ): AsyncGenerator<Item> {
+    let left = limit;
+    let cursor: string | undefined;
+    while (left > 0) {
+      const query = new URLSearchParams();
+      for (const [key, value] of Object.entries(question)) {
+        if (value !== undefined) query.set(key, value);
+      }
+      query.set('limit', String(Math.min(left, pageSize)));
+      if (cursor !== undefined) query.set('cursor', cursor);
+      const page = await this.#json<Record<string, Item[]> & { readonly next?: string }>(
+        `${path}?${query}`,
+      );
+      const { items, next }: Answer<Item> = {
+        items: page[name] ?? [],
+        ...(page.next && { next: page.next }),
+      };
+      yield* items;
+      left -= items.length;
+      if (next === undefined) return;
+      cursor = next;
+    }
+  }
+
+  async #json<Result>(path: string): Promise<Result> {
+    const { status, body } = await this.#get(path);
+    return JSON.parse(checked(status, body).toString()) as Result;
+  }
+
+  #get(path: string): Promise<{ readonly status: number; readonly body: Buffer }> {
+    const { url, token, ca } = this.#access;
+    const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
+    return new Promise((fulfil, reject) => {
+      const failed = (cause: Error) =>
+        reject(
+          new ChaperoneError('CHP-1020', `the collector at ${url} does not answer`, {
+            cause,
+            hint: `${cause.message}. Is it running?`,
+          }),
+        );
+      const answered = (response: IncomingMessage) => {
+        readAll(response).then(
+          (body) => fulfil({ status: response.statusCode ?? 0, body }),
+          failed,
+        );
+      };
+      const request = url.startsWith('/')
+        ? httpRequest({ socketPath: url, path, headers }, answered)
+        : url.startsWith('https:')
+          ? httpsRequest(new URL(path, url), { headers, ...(ca && { ca }) }, answered)
+          : httpRequest(new URL(path, url), { headers }, answered);
+      request.on('error', failed).end();
+    });
+  }
+}
+
+async function readAll(response: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of response) {
+    bytes += chunk.length;
+    if (bytes > maxAnswerBytes) throw new Error('the answer is larger than an answer can be');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+/** The body of a success; throws what the collector says otherwise. */
+function checked(status: number, body: Buffer): Buffer {
+  if (status >= 200 && status < 300) return body;
+  let detail = `status ${status}`;
+  let remedy: string | undefined;
+  try {
+    const problem = JSON.parse(body.toString()) as Record<string, unknown>;
+    if (typeof problem.detail === 'string') detail = problem.detail;
+    if (typeof problem.remedy === 'string') remedy = problem.remedy;
+  } catch {
+    // Not a problem of ours: the status says what there is to say.
+  }
+  const code =
+    status === 401 || status === 403 ? 'CHP-6008' : status < 500 ? 'CHP-6007' : 'CHP-6009';
+  throw new ChaperoneError(code, detail, remedy === undefined ? {} : { hint: remedy });
+}

@@ -1,0 +1,79 @@
+import type { ServerOptions } from 'node:https';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import type { Ingest } from '../ingest/ingest.ts';
+import type { IngestLimits } from '../ingest/limits.ts';
+import { ingestRoutes } from '../ingest/routes.ts';
+import type { CollectorLogger } from '../logger.ts';
+import { type QueryParts, queryRoutes } from '../query/routes.ts';
+import type { AuthorizeIngest } from './access.ts';
+import { Problem, sendProblem, toProblem } from './problem.ts';
+
+export interface ServerParts {
+  readonly ingest: Ingest;
+  readonly limits: IngestLimits;
+  readonly authorizeIngest: AuthorizeIngest;
+  readonly query: QueryParts;
+  readonly registry: Registry;
+  readonly tls?: Pick<ServerOptions, 'key' | 'cert' | 'ca'>;
+  readonly logger: CollectorLogger;
+  readonly refused: (code: string) => void;
+  /** Whether the record can be written: what /readyz says. */
+  readonly ready: () => Promise<boolean>;
+}
+
+/** A request and its body within this, or the connection is closed. */
+const requestTimeoutMs = 60_000;
+const maxConnections = 1024;
+
+/** The collector's server with all its routes, not listening yet. */
+export function buildServer(parts: ServerParts): FastifyInstance {
+  const { logger } = parts;
+  const options = {
+    logger: false,
+    exposeHeadRoutes: false, // a HEAD would run the whole question, and record that it was asked
+    bodyLimit: 64 << 10,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 128 },
+  } as const;
+  const server: FastifyInstance = parts.tls
+    ? (Fastify({
+        ...options,
+        https: { ...parts.tls, minVersion: 'TLSv1.2' },
+      }) as unknown as FastifyInstance)
+    : Fastify(options);
+  server.server.maxConnections = maxConnections;
+
+  server.setErrorHandler((error, request, reply) => {
+    const problem = toProblem(error);
+    const fields = {
+      code: problem.code,
+      status: problem.status,
+      method: request.method,
+      route: request.routeOptions.url,
+      err: problem.cause,
+    };
+    if (problem.status >= 500) logger.error(fields, problem.message);
+    else logger.info(fields, problem.message);
+    parts.refused(problem.code);
+    return sendProblem(reply, problem);
+  });
+  server.setNotFoundHandler((_request, reply) =>
+    sendProblem(reply, new Problem(404, 'CHP-6007', 'there is no such path or method')),
+  );
+
+  server.get('/healthz', async () => ({ status: 'ok' }));
+  server.get('/readyz', async (_request, reply) => {
+    const isReady = await parts.ready();
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'not ready' });
+  });
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(parts.registry.contentType).send(await parts.registry.metrics()),
+  );
+  server.register(async (scope) =>
+    ingestRoutes(scope, parts.ingest, parts.authorizeIngest, parts.limits),
+  );
+  server.register(async (scope) => queryRoutes(scope, parts.query));
+  return server;
+}

@@ -1,0 +1,188 @@
+import { recordedContent } from '@chaperone/core/events/recording.ts';
+import type { EventBody } from '@chaperone/core/events/types.ts';
+import type { RuleRef } from '@chaperone/core/policy/types.ts';
+import type { EventView } from '../query/render.ts';
+import { parseTimeUs } from '../record/time.ts';
+import { readResult } from './result-reader.ts';
+import { terminalSafe } from './terminal-safe.ts';
+
+export interface ReplayOptions {
+  /** Rows and COPY chunks shown of each recorded result. */
+  readonly maxRows: number;
+  /** A chunk of a recorded result by its digest; undefined when it is not kept or not to be seen. */
+  readonly readChunk: (sha256: string) => Promise<Uint8Array | undefined>;
+}
+
+/** What an EventView holds besides the body; enough of it to replay. */
+type Line = EventBody & { readonly seq: number; readonly time: string };
+
+/** Of one value of a recorded result. */
+const maxShownChars = 1000;
+
+function ruleText(rule: RuleRef): string {
+  const name = rule.rule === '' ? rule.object : `${rule.object}/${rule.rule}`;
+  return `${rule.kind} ${rule.namespace}/${name}`;
+}
+
+function elapsed(us: number): string {
+  const sign = us < 0 ? '-' : '+';
+  const totalMs = Math.floor(Math.abs(us) / 1000);
+  const minutes = Math.floor(totalMs / 60_000);
+  const seconds = ((totalMs % 60_000) / 1000).toFixed(3).padStart(6, '0');
+  return `${sign}${String(minutes).padStart(2, '0')}:${seconds}`;
+}
+
+function milliseconds(us: number): string {
+  return `${(us / 1000).toFixed(us < 10_000 ? 2 : 1)} ms`;
+}
+
+function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
+}
+
+function describe(line: Line): string[] {
+  switch (line.type) {
+    case 'SessionOpened': {
+      const { identity, target, database, source, client, enforcement, policy } = line;
+      const by = client === undefined ? '' : ` (${client})`;
+      return [
+        `opened by ${identity.namespace}/${identity.name} of ${identity.owner}, for: ${identity.purpose}`,
+        `  from ${source.address}:${source.port}${by} to ${target.namespace}/${target.name}, database ${database}`,
+        `  policy version ${policy.version}, ${enforcement}, ticket ${line.proof.ticket}`,
+      ];
+    }
+    case 'OperationDecided': {
+      const rules = line.rules.map(ruleText).join(', ');
+      const by = rules === '' ? '' : ` by ${rules}`;
+      const watched = line.enforced ? '' : ' (observed only: it went out)';
+      const why = line.reason === undefined ? '' : `: ${line.reason}`;
+      const lines = [`${line.verdict}${by}${why}${watched}`];
+      for (const { verb, resource } of line.operations) {
+        lines.push(`  ${verb} ${resource.join('.')}`);
+      }
+      if (line.masks.length > 0) lines.push(`  masks: ${line.masks.map(ruleText).join(', ')}`);
+      if (line.wouldDeny.length > 0) {
+        lines.push(`  would be denied by: ${line.wouldDeny.map(ruleText).join(', ')}`);
+      }
+      for (const { rule, ticket } of line.exemptions) {
+        lines.push(`  exempt from ${ruleText(rule)}${ticket === undefined ? '' : ` (${ticket})`}`);
+      }
+      return lines;
+    }
+    case 'OperationCompleted': {
+      const { outcome, sqlstate, rows, bytes, durationUs, decision } = line;
+      const code = sqlstate === undefined ? '' : ` ${sqlstate}`;
+      const masked = line.masked.map(({ rule, cells }) => `${plural(cells, 'cell')} by ${rule}`);
+      const counts = `${plural(rows, 'row')}, ${plural(bytes, 'byte')}, ${milliseconds(durationUs)}`;
+      return [
+        `${outcome}${code} (of #${decision}): ${counts}`,
+        ...(masked.length > 0 ? [`  masked: ${masked.join(', ')}`] : []),
+      ];
+    }
+    case 'LimitReached':
+      return [`limit ${line.limit} of ${line.allowed} reached, set by ${ruleText(line.rule)}`];
+    case 'ProtocolViolation':
+      return [`protocol violation by the ${line.side.toLowerCase()}: ${line.code} ${line.message}`];
+    case 'CredentialLeased':
+      return [`credential ${line.credential.name} version ${line.credential.version} leased`];
+    case 'PolicyApplied':
+      return [`policy version ${line.policy.version} in force`];
+    case 'RecordGap':
+      return [`events ${line.from} to ${line.to} were lost: ${line.reason}`];
+    case 'SessionClosed': {
+      const { reason, statements, refused, rows, bytes } = line;
+      return [
+        `closed: ${reason}`,
+        `  ${plural(statements, 'statement')}, ${refused} refused, ${plural(rows, 'row')}, ${plural(bytes, 'byte')}`,
+      ];
+    }
+    default:
+      return [];
+  }
+}
+
+/** A line whose fields are not what its type has is still named. */
+function describeSafely(line: Line): string[] {
+  try {
+    const described = describe(line);
+    return described.length > 0 ? described : [String(line.type)];
+  } catch {
+    return [`${String(line.type)} (not readable)`];
+  }
+}
+
+function showText(text: string): string {
+  if (text.length <= maxShownChars) return terminalSafe(text);
+  return `${terminalSafe(text.slice(0, maxShownChars))}… (${text.length} characters)`;
+}
+
+async function* resultLines(
+  digests: readonly string[],
+  options: ReplayOptions,
+): AsyncGenerator<string> {
+  let shown = 0;
+  for await (const item of readResult(recordedContent(digests, options.readChunk))) {
+    if (item.kind === 'Damaged') {
+      yield `(${item.reason})`;
+      continue;
+    }
+    if (item.kind === 'Columns') {
+      yield item.names.map(terminalSafe).join(' | ');
+      continue;
+    }
+    if (shown === options.maxRows) {
+      yield `(further rows not shown)`;
+      return;
+    }
+    shown += 1;
+    if (item.kind === 'Large') yield `(${plural(item.bytes, 'byte')}, too large to show)`;
+    else if (item.kind === 'Copy') yield showText(item.text.replace(/\n$/, ''));
+    else yield item.values.map((value) => (value === null ? 'NULL' : showText(value))).join(' | ');
+  }
+}
+
+/**
+ * A session's events in the order of their numbers as lines that a person reads, times relative to the first.
+ * Whatever a client, a backend or a policy wrote into them, the lines are safe on a terminal. An event that is
+ * missing between two is said to be.
+ */
+export async function* replay(
+  events: AsyncIterable<EventView>,
+  options: ReplayOptions,
+): AsyncGenerator<string> {
+  let startUs: number | undefined;
+  let lastSeq = 0;
+  for await (const { event, parts } of events) {
+    const line = event as unknown as Line;
+    const timeUs = parseTimeUs(line.time) ?? 0;
+    if (startUs === undefined) {
+      startUs = timeUs;
+      yield terminalSafe(line.time);
+    }
+    if (line.seq > lastSeq + 1) {
+      yield `            (events ${lastSeq + 1} to ${line.seq - 1} are not here)`;
+    }
+    lastSeq = line.seq;
+    const margin = `${elapsed(timeUs - startUs)}  #${String(line.seq).padEnd(4)}`;
+    const indent = ' '.repeat(margin.length);
+    const statement = parts.statement;
+    const texts: string[] = [];
+    if (statement) {
+      texts.push(
+        statement.state === 'Kept'
+          ? statement.content
+          : `(statement ${statement.state.toLowerCase()})`,
+      );
+    }
+    if (parts.parameters?.state === 'Kept') texts.push(`parameters ${parts.parameters.content}`);
+    texts.push(...describeSafely(line));
+    let prefix = margin;
+    for (const text of texts) {
+      yield `${prefix} ${terminalSafe(text)}`;
+      prefix = indent;
+    }
+    if (line.type === 'OperationCompleted' && line.recording) {
+      for await (const text of resultLines(line.recording, options)) yield `${indent}   ${text}`;
+    }
+  }
+}
