@@ -13,7 +13,7 @@ import {
 } from 'yaml';
 
 /** Largest file that is read, in bytes. */
-export const maxFileBytes = 4 * 1024 * 1024;
+export const maxFileBytes = 1024 * 1024;
 const maxDocuments = 2000;
 const maxAliases = 64;
 

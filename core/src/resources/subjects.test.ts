@@ -1,0 +1,83 @@
+import { describe, expect, test } from '@jest/globals';
+import { overlappingSubjects, subjectConflicts } from './subjects.ts';
+import type { MachineIdentity } from './types.ts';
+
+type Subject = MachineIdentity['spec']['subjects'][number];
+
+const account = (name: string): Subject => ({ serviceAccount: { name } });
+const token = (match: Record<string, string>, audience = 'x'): Subject => ({
+  oidc: { issuer: 'https://ci', audience, match },
+});
+const identity = (name: string, created: string, subjects: Subject[], namespace = 'a') => ({
+  metadata: { namespace, name, creationTimestamp: created },
+  spec: { owner: { team: 't' }, purpose: 'p', suspended: false, subjects },
+});
+
+describe('overlappingSubjects', () => {
+  test.each<[string, Subject, string, Subject, string, boolean]>([
+    ['one account', account('s'), 'a', account('s'), 'a', true],
+    ['accounts of one name in two namespaces', account('s'), 'a', account('s'), 'b', false],
+    ['account and token', account('s'), 'a', token({ ref: 'm' }), 'a', false],
+    [
+      'equal tokens, whatever the namespace',
+      token({ ref: 'm' }),
+      'a',
+      token({ ref: 'm' }),
+      'b',
+      true,
+    ],
+    ['a claim that tells apart', token({ ref: 'm' }), 'a', token({ ref: 'n' }), 'a', false],
+    [
+      'one narrower than the other',
+      token({ ref: 'm' }),
+      'a',
+      token({ ref: 'm', job: 'j' }),
+      'a',
+      true,
+    ],
+    [
+      'different claims that one token may have',
+      token({ ref: 'm' }),
+      'a',
+      token({ job: 'j' }),
+      'a',
+      true,
+    ],
+    ['audiences', token({ ref: 'm' }, 'x'), 'a', token({ ref: 'm' }, 'y'), 'a', false],
+  ])('%s', (_, one, oneNamespace, other, otherNamespace, expected) => {
+    const a = { namespace: oneNamespace, subject: one };
+    const b = { namespace: otherNamespace, subject: other };
+    expect(overlappingSubjects(a, b)).toBe(expected);
+    expect(overlappingSubjects(b, a)).toBe(expected);
+  });
+});
+
+describe('subjectConflicts', () => {
+  const old = '2026-01-01T00:00:00Z';
+  const young = '2026-02-01T00:00:00Z';
+
+  test('the older keeps the subject, the younger only that which is its own', () => {
+    const conflicts = subjectConflicts([
+      identity('b', young, [account('own'), account('s')]),
+      identity('a', old, [account('s')]),
+    ]);
+    expect([...conflicts]).toEqual([['a/b', [{ subject: 1, namespace: 'a', name: 'a' }]]]);
+  });
+
+  test('of the same age, the one that sorts first', () => {
+    const conflicts = subjectConflicts([
+      identity('b', old, [account('s')]),
+      identity('a', old, [account('s')]),
+    ]);
+    expect([...conflicts.keys()]).toEqual(['a/b']);
+  });
+
+  test('a subject that was refused to one does not keep out the next', () => {
+    const conflicts = subjectConflicts([
+      identity('a', old, [token({ ref: 'm' })]),
+      identity('b', young, [token({ job: 'j' })]), // overlaps a's
+      identity('c', '2026-03-01T00:00:00Z', [token({ job: 'j', ref: 'n' })]), // overlaps b's alone
+    ]);
+    expect([...conflicts.keys()]).toEqual(['a/b']);
+  });
+});
