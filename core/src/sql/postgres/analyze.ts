@@ -1,0 +1,96 @@
+import type { RawStmt } from 'libpg-query';
+import type { Analysis, OutputColumn, StatementAnalysis } from '../operation.ts';
+import { tagOf } from './ast.ts';
+import { expandBeneath } from './beneath.ts';
+import { checkCaps } from './caps.ts';
+import { parseSql } from './parser.ts';
+import { type AnalyzeContext, Run } from './run.ts';
+import type { Field } from './scope.ts';
+import { analyzeStatement } from './statement.ts';
+import { TextHistory } from './text-history.ts';
+
+export type { AnalyzeContext };
+
+/**
+ * Analyzes a text: what each of its statements reads, writes and runs, by the names of the catalog.
+ * Synchronous and pure but for the parser, which `loadParser` must have loaded. Never throws.
+ *
+ * What is not understood is an operation with verb Unknown. A statement that depends on what an earlier
+ * one of the same text may have changed (a name by DDL, or how names resolve) is Unknown too, since the
+ * catalog describes the moment before the text.
+ */
+export function analyze(text: string, context: AnalyzeContext): Analysis {
+  const capped = checkCaps(text);
+  if (capped !== undefined) return { failure: capped, statements: [] };
+  const parsed = parseSql(text);
+  if (parsed.failure !== undefined) return { failure: parsed.failure, statements: [] };
+  const history = new TextHistory();
+  const statements = parsed.statements.map((statement) => {
+    const analysis = analyzeOne(statement, context);
+    return history.follow(analysis, context.database);
+  });
+  return { statements };
+}
+
+function analyzeOne(statement: RawStmt, context: AnalyzeContext): StatementAnalysis {
+  const node = statement.stmt;
+  if (node === undefined) return notUnderstood('Empty', 'an empty statement', context);
+  const kind = tagOf(node);
+  try {
+    const run = new Run(context, false);
+    const outputs = analyzeStatement(run, node);
+    run.sweep(node);
+    expandBeneath(run);
+    return finish(run, kind, outputs);
+  } catch (error) {
+    // A fault of ours, or a tree too deep for the stack: fail closed, and keep the session alive.
+    const reason = error instanceof Error ? error.message : String(error);
+    return notUnderstood(kind, `the analysis failed: ${reason}`, context);
+  }
+}
+
+function notUnderstood(
+  kind: string,
+  reason: string,
+  context: AnalyzeContext,
+): StatementAnalysis {
+  const run = new Run(context, false);
+  run.unknown(reason);
+  return finish(run, kind, undefined);
+}
+
+/** The statement's analysis once everything is found. */
+export function finish(
+  run: Run,
+  kind: string,
+  fields: readonly Field[] | undefined,
+): StatementAnalysis {
+  const operations = run.findings.finish();
+  const relations = new Set<string>();
+  for (const { relation, resource } of run.findings.operations.values()) {
+    if (relation !== undefined) relations.add(resource.join('.'));
+  }
+  const unknown = operations.some((operation) => operation.verb === 'Unknown');
+  return {
+    kind,
+    operations,
+    ...(fields === undefined ? undefined : { outputs: fields.map((field) => outputOf(run, field)) }),
+    uses: run.findings.uses,
+    facts: {
+      hasWhere: run.hasWhere,
+      relations: [...relations],
+      functions: [...run.findings.functions],
+    },
+    effects: unknown ? { ...run.effects, catalog: true, resolution: true } : run.effects,
+    userCode: run.findings.userCode || unknown,
+  };
+}
+
+function outputOf(run: Run, { name, lineage }: Field): OutputColumn {
+  const { values, derived, typeOid } = lineage;
+  const known = typeOid !== undefined && typeOid !== 705 && typeOid !== 0;
+  // The backend announces a domain by its base type.
+  return known
+    ? { name, typeOid: run.context.catalog.baseType(typeOid), values, derived }
+    : { name, values, derived };
+}

@@ -1,0 +1,190 @@
+import { type Body, literalString, type Node, nameParts } from './ast.ts';
+import { analyzeEach, analyzeExpression, analyzeSort, analyzeWindow, useAny } from './expressions.ts';
+import {
+  advisoryLockFunctions,
+  catalogFunctions,
+  informationSchemaFunctions,
+  pureFunctions,
+  setReturningFunctions,
+  volatileFunctions,
+} from './functions.ts';
+import { columnsOf, derive, type Lineage } from './lineage.ts';
+import { isSystemSchema, relationResource, resolveRelation, splitName } from './names.ts';
+import type { Run } from './run.ts';
+import type { Scope } from './scope.ts';
+import { settingOperation, showOperation } from './settings.ts';
+import { checkOperands, isBuiltinType, userSchema } from './types.ts';
+
+/** Analyzes a call: its arguments, and what the function itself is known to do. */
+export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>): Lineage {
+  const args = [...analyzeEach(run, scope, body.args)];
+  if (body.agg_filter !== undefined) {
+    useAny(run, analyzeExpression(run, scope, body.agg_filter));
+  }
+  for (const node of body.agg_order ?? []) {
+    const lineage = analyzeSort(run, scope, node);
+    // WITHIN GROUP (ORDER BY x) computes from x; elsewhere an order only arranges.
+    if (body.agg_within_group === true) args.push(lineage);
+    else useAny(run, lineage);
+  }
+  if (body.agg_distinct === true) for (const lineage of args) useAny(run, lineage);
+  if (body.over !== undefined) analyzeWindow(run, scope, body.over);
+
+  const name = knownFunction(run, nameParts(body.funcname));
+  if (name === undefined) return { ...derive(args), constant: false };
+  checkOperands(run, args, `function ${name}`);
+  perform(run, name, body.args ?? [], args);
+  const lineage = derive(args);
+  return setReturningFunctions.has(name) || volatileFunctions.has(name)
+    ? { ...lineage, constant: false }
+    : lineage;
+}
+
+/**
+ * The name of the function if it is surely one of pg_catalog's (or one of the few of information_schema);
+ * else it is reported as unknown code.
+ */
+export function knownFunction(run: Run, parts: readonly string[]): string | undefined {
+  const display = parts.join('.');
+  const split = splitName(run, parts);
+  if (split === undefined) {
+    run.unknownCode(`function ${display}`);
+    return undefined;
+  }
+  const { schema, name } = split;
+  if (schema === 'information_schema' && informationSchemaFunctions.has(name)) {
+    run.findings.functions.add(`${schema}.${name}`);
+    return name;
+  }
+  if (schema !== undefined && schema !== 'pg_catalog') {
+    run.findings.functions.add(`${schema}.${name}`);
+    run.unknownCode(
+      isSystemSchema(schema) ? `function ${display}` : `user function ${schema}.${name}`,
+    );
+    return undefined;
+  }
+  const { catalog } = run.context;
+  const other =
+    userSchema(run, schema, catalog.functionSchemas(name)) ??
+    (isBuiltinType(name) ? userSchema(run, schema, catalog.typeSchemas(name)) : undefined);
+  if (other !== undefined) {
+    run.findings.functions.add(`${other}.${name}`);
+    run.unknownCode(`user function ${other}.${name}`);
+    return undefined;
+  }
+  run.findings.functions.add(`pg_catalog.${name}`);
+  return name;
+}
+
+/** Reports what a function of pg_catalog does beyond computing from its arguments. */
+function perform(
+  run: Run,
+  name: string,
+  nodes: readonly Node[],
+  args: readonly Lineage[],
+): void {
+  if (pureFunctions.has(name) || informationSchemaFunctions.has(name)) return;
+  const { database } = run.context;
+  if (catalogFunctions.has(name)) {
+    run.findings.add('Select', [database, 'pg_catalog', name], { class: 'Catalog' });
+    return;
+  }
+  if (advisoryLockFunctions.has(name)) {
+    run.findings.add('Lock', [database, 'advisory']);
+    return;
+  }
+  switch (name) {
+    case 'set_config':
+      return performSetConfig(run, nodes);
+    case 'current_setting': {
+      const setting = literalString(nodes[0]);
+      if (setting === undefined) return run.unknown('current_setting of a name that is not constant');
+      const operation = showOperation(setting, database);
+      if (operation !== null) run.findings.add('Show', operation.resource);
+      return;
+    }
+    case 'nextval':
+    case 'setval':
+      return performSequence(run, name, 'Update', nodes[0]);
+    case 'currval':
+      return performSequence(run, name, 'Select', nodes[0]);
+    case 'lastval':
+      // Whichever sequence the session used last: it has seen that value already.
+      return;
+    case 'pg_notify': {
+      const channel = literalString(nodes[0]);
+      if (channel === undefined) return run.unknown('pg_notify to a channel that is not constant');
+      run.findings.add('Notify', [database, channel]);
+      run.findings.use(columnsOf(derive(args)), 'Store');
+      return;
+    }
+    default:
+      if (!isBuiltinType(name)) run.unknownCode(`function ${name}`);
+  }
+}
+
+function performSetConfig(run: Run, nodes: readonly Node[]): void {
+  const setting = literalString(nodes[0]);
+  const value = literalString(nodes[1]);
+  if (setting === undefined) return run.unknown('set_config of a name that is not constant');
+  // A value that is not constant may be any, so that only names harmless with any value pass.
+  const operation = settingOperation(setting, value ?? '\0', run.context.database);
+  if (operation !== null) {
+    run.findings.add(operation.verb, operation.resource, {
+      ...(operation.reason === undefined ? undefined : { reason: operation.reason }),
+    });
+  }
+  if (changesResolution(setting)) run.effects = { ...run.effects, resolution: true };
+}
+
+/** Settings after which names or privileges resolve differently. */
+export function changesResolution(setting: string): boolean {
+  return /^(search_path|role|session_authorization)$/i.test(setting);
+}
+
+/** nextval('schema.sequence'): the name is text, parsed as an identifier. */
+function performSequence(
+  run: Run,
+  name: string,
+  verb: 'Update' | 'Select',
+  node: Node | undefined,
+): void {
+  const text = literalString(unwrapRegclass(node));
+  const parts = text === undefined ? undefined : parseIdentifier(text);
+  if (parts === undefined || parts.length > 3) {
+    return run.unknown(`${name} of a sequence that is not given by a constant name`);
+  }
+  const [relname, schemaname, catalogname] = [...parts].reverse();
+  const resolved = resolveRelation(run, {
+    relname: relname ?? '',
+    ...(schemaname === undefined ? undefined : { schemaname }),
+    ...(catalogname === undefined ? undefined : { catalogname }),
+  });
+  if (resolved?.kind !== 'Relation') return run.unknown(`sequence ${text} does not resolve`);
+  run.findings.add(verb, relationResource(run, resolved.relation), {
+    relation: resolved.relation,
+  });
+}
+
+function unwrapRegclass(node: Node | undefined): Node | undefined {
+  if (node === undefined || !('TypeCast' in node)) return node;
+  const { arg, typeName } = node.TypeCast;
+  return nameParts(typeName?.names).at(-1) === 'regclass' ? arg : node;
+}
+
+/** Splits a name as PostgreSQL does: unquoted parts are folded to lower case. */
+export function parseIdentifier(text: string): string[] | undefined {
+  const parts: string[] = [];
+  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
+  for (;;) {
+    const match = pattern.exec(text);
+    if (match === null) return undefined;
+    parts.push(
+      match[1] === undefined
+        ? (match[2] as string).replace(/[A-Z]/g, (letter) => letter.toLowerCase())
+        : match[1].replaceAll('""', '"'),
+    );
+    if (match[3] === '') return pattern.lastIndex === text.length ? parts : undefined;
+  }
+}
+

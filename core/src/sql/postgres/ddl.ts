@@ -1,0 +1,302 @@
+import type { ObjectType, RangeVar } from 'libpg-query';
+import type { Verb } from '../operation.ts';
+import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
+import { analyzeDefinition } from './ddl-expressions.ts';
+import { columnIds } from './lineage.ts';
+import { newResource, written } from './names.ts';
+import { isRelationType, type NamedObject, namedObject, rangeObject, schemaObject } from './objects.ts';
+import type { Run } from './run.ts';
+import { createFrom } from './select-into.ts';
+import { analyzeInner, type StatementHandlers } from './statement.ts';
+
+/** Statements that change definitions. All of them set `effects.catalog`. */
+export const ddlHandlers: StatementHandlers = {
+  CreateStmt: (run, body) => createTable(run, body),
+  CreateForeignTableStmt: (run, body) => {
+    run.ignore(body.options);
+    if (body.base === undefined) return void changed(run, 'Create', undefined, 'a foreign table');
+    run.visit(body.base);
+    return createTable(run, body.base);
+  },
+  CreateTableAsStmt: (run, body) => {
+    const query = body.query;
+    if (bodyOf(query, 'ExecuteStmt') !== undefined) {
+      run.unknown('CREATE TABLE AS EXECUTE');
+      run.ignore(query);
+    }
+    const fields =
+      bodyOf(query, 'ExecuteStmt') === undefined ? analyzeInner(run, query) : undefined;
+    if (body.into === undefined) run.unknown('CREATE TABLE AS without a name');
+    else createFrom(run, body.into, fields ?? []);
+    return undefined;
+  },
+  ViewStmt: (run, body) => {
+    run.ignore(body.aliases);
+    run.ignore(body.options);
+    // What the view reads is what its reader will read; no row is copied.
+    analyzeInner(run, body.query);
+    createNamed(run, body.view);
+    return undefined;
+  },
+  IndexStmt: (run, body) => {
+    run.ignore(body.options);
+    const table = alterNamed(run, body.relation);
+    if (body.idxname !== undefined && table !== undefined) {
+      changed(run, 'Create', {
+        resource: [...table.resource.slice(0, -1), body.idxname],
+        relation: undefined,
+      });
+    }
+    const { indexParams, indexIncludingParams, whereClause } = body;
+    analyzeDefinition(run, table?.relation, [indexParams, indexIncludingParams, { whereClause }]);
+    run.ignore(whereClause);
+    run.ignore(body.excludeOpNames);
+    return undefined;
+  },
+  CreateSeqStmt: (run, body) => {
+    run.ignore(body.options);
+    createNamed(run, body.sequence);
+    return undefined;
+  },
+  AlterSeqStmt: (run, body) => {
+    run.ignore(body.options);
+    alterNamed(run, body.sequence);
+    return undefined;
+  },
+  AlterTableStmt: (run, body) => {
+    const table = alterNamed(run, body.relation);
+    analyzeDefinition(run, table?.relation, [body.cmds]);
+    return undefined;
+  },
+  RenameStmt: (run, body) => {
+    const object = alterObject(run, body.renameType, body.relation, body.object);
+    const { relation } = object ?? {};
+    if (object === undefined) return undefined;
+    const { catalog } = run.context;
+    if (isRelationType(body.renameType)) {
+      changed(run, 'Create', {
+        resource: [...object.resource.slice(0, -1), body.newname ?? ''],
+        relation: undefined,
+      });
+      // Rules go by name: what is renamed is taken from under them.
+      if (relation !== undefined) run.findings.use(columnIds(catalog, relation), 'Store');
+    } else if (body.renameType === 'OBJECT_COLUMN' && relation !== undefined) {
+      const ids = columnIds(catalog, relation);
+      run.findings.use(
+        ids.filter((id) => id.name[3] === body.subname),
+        'Store',
+      );
+    }
+    return undefined;
+  },
+  AlterObjectSchemaStmt: (run, body) => {
+    const object = alterObject(run, body.objectType, body.relation, body.object);
+    if (object === undefined) return undefined;
+    changed(run, 'Create', {
+      resource: [run.context.database, body.newschema ?? '', object.resource.at(-1) ?? ''],
+      relation: undefined,
+    });
+    const { relation } = object;
+    if (relation !== undefined) {
+      run.findings.use(columnIds(run.context.catalog, relation), 'Store');
+    }
+    return undefined;
+  },
+  AlterOwnerStmt: (run, body) => {
+    run.ignore(body.newowner);
+    alterObject(run, body.objectType, body.relation, body.object);
+    return undefined;
+  },
+  AlterObjectDependsStmt: (run, body) => {
+    run.ignore(body.extname);
+    alterObject(run, body.objectType, body.relation, body.object);
+    return undefined;
+  },
+  DropStmt: (run, body) => {
+    drop(run, body);
+    return undefined;
+  },
+  CommentStmt: (run, body) => {
+    run.ignore(body.object);
+    const object =
+      body.object === undefined ? undefined : namedObject(run, body.objtype, body.object);
+    changed(run, object === undefined ? 'System' : 'Comment', object ?? wholeDatabase(run));
+    return undefined;
+  },
+  CreateSchemaStmt: (run, body) => {
+    run.ignore(body.authrole);
+    if (body.schemaElts !== undefined) run.unknown('CREATE SCHEMA with what it is to hold');
+    run.ignore(body.schemaElts);
+    const name = body.schemaname ?? body.authrole?.rolename ?? run.context.currentUser;
+    changed(run, 'Create', { resource: [run.context.database, name], relation: undefined });
+    return undefined;
+  },
+  CreateFunctionStmt: (run, body) => createInSchema(run, body, body.funcname),
+  AlterFunctionStmt: (run, body) => {
+    run.ignore(body.func);
+    run.ignore(body.actions);
+    return alterInSchema(run, body.func?.objname);
+  },
+  CreateDomainStmt: (run, body) => {
+    run.ignore(body.typeName);
+    run.ignore(body.collClause);
+    analyzeDefinition(run, undefined, [body.constraints]);
+    return createInSchema(run, undefined, body.domainname);
+  },
+  AlterDomainStmt: (run, body) => {
+    analyzeDefinition(run, undefined, [body.def]);
+    return alterInSchema(run, body.typeName);
+  },
+  CompositeTypeStmt: (run, body) => {
+    run.ignore(body.coldeflist);
+    createNamed(run, body.typevar);
+    return undefined;
+  },
+  CreateEnumStmt: (run, body) => createInSchema(run, body, body.typeName),
+  AlterEnumStmt: (run, body) => alterInSchema(run, body.typeName),
+  CreateRangeStmt: (run, body) => createInSchema(run, body, body.typeName),
+  AlterTypeStmt: (run, body) => {
+    run.ignore(body.options);
+    return alterInSchema(run, body.typeName);
+  },
+  DefineStmt: (run, body) => createInSchema(run, body, body.defnames),
+  CreateStatsStmt: (run, body) => {
+    analyzeDefinition(run, undefined, [body.relations, body.exprs]);
+    run.ignore(body.stat_types);
+    if (body.defnames !== undefined) createInSchema(run, undefined, body.defnames);
+    return undefined;
+  },
+  AlterStatsStmt: (run, body) => {
+    run.ignore(body.stxstattarget);
+    return alterInSchema(run, body.defnames);
+  },
+  // Code attached to a table runs with later statements; here it is only planted.
+  CreateTrigStmt: (run, body) => attach(run, body, body.relation),
+  RuleStmt: (run, body) => attach(run, body, body.relation),
+  CreatePolicyStmt: (run, body) => attach(run, body, body.table),
+  AlterPolicyStmt: (run, body) => attach(run, body, body.table),
+};
+
+/** Reports a change of a definition; without an object, of something that is not understood. */
+export function changed(
+  run: Run,
+  verb: Verb,
+  object: NamedObject | undefined,
+  what = 'an object',
+): void {
+  run.effects = { ...run.effects, catalog: true };
+  if (object === undefined) {
+    run.unknown(`${what} that is not understood`);
+    return;
+  }
+  run.findings.add(verb, object.resource, {
+    relation: object.relation,
+    descendants: true,
+    sideEffects: run.context.catalog.hasEventTriggers,
+  });
+}
+
+export function wholeDatabase(run: Run): NamedObject {
+  return { resource: [run.context.database], relation: undefined };
+}
+
+function createNamed(run: Run, name: RangeVar | undefined): void {
+  if (name === undefined) return changed(run, 'Create', undefined);
+  run.visit(name);
+  const resource = newResource(run, name);
+  changed(
+    run,
+    'Create',
+    resource === undefined ? undefined : { resource, relation: undefined },
+    `relation ${written(name)}`,
+  );
+}
+
+function alterNamed(run: Run, name: RangeVar | undefined): NamedObject | undefined {
+  if (name === undefined) {
+    changed(run, 'Alter', undefined);
+    return undefined;
+  }
+  run.visit(name);
+  const object = rangeObject(run, name);
+  changed(run, 'Alter', object, `relation ${written(name)}`);
+  return object;
+}
+
+/** The object of ALTER … RENAME, OWNER TO, SET SCHEMA: a relation, or a node. */
+function alterObject(
+  run: Run,
+  type: ObjectType | undefined,
+  name: RangeVar | undefined,
+  node: Node | undefined,
+): NamedObject | undefined {
+  if (name !== undefined) {
+    run.ignore(node);
+    return alterNamed(run, name);
+  }
+  run.ignore(node);
+  const object = node === undefined ? undefined : namedObject(run, type, node);
+  // Databases, roles, tablespaces, extensions and the like stand outside any schema.
+  changed(run, object === undefined ? 'System' : 'Alter', object ?? wholeDatabase(run));
+  return object;
+}
+
+function createTable(run: Run, body: Body<'CreateStmt'>): undefined {
+  createNamed(run, body.relation);
+  run.ignore(body.options);
+  run.ignore(body.ofTypename);
+  const { tableElts, inhRelations, partbound, partspec, constraints, nnconstraints } = body;
+  analyzeDefinition(run, undefined, [
+    tableElts,
+    inhRelations,
+    { partbound },
+    { partspec },
+    constraints,
+    nnconstraints,
+  ]);
+  return undefined;
+}
+
+function createInSchema(
+  run: Run,
+  opaque: object | undefined,
+  names: readonly Node[] | undefined,
+): undefined {
+  // What the definition says is code that runs when it is used; using it is what needs judging.
+  if (opaque !== undefined) for (const child of Object.values(opaque)) ignoreChild(run, child);
+  const parts = nameParts(names);
+  const resource = newResource(run, {
+    relname: parts.at(-1) ?? '',
+    ...(parts.length > 1 ? { schemaname: parts.at(-2) as string } : undefined),
+  });
+  changed(run, 'Create', resource === undefined ? undefined : { resource, relation: undefined });
+  return undefined;
+}
+
+function ignoreChild(run: Run, child: unknown): void {
+  if (typeof child === 'object' && child !== null) run.ignore(child);
+}
+
+function alterInSchema(run: Run, names: readonly Node[] | undefined): undefined {
+  changed(run, 'Alter', { resource: schemaObject(run, nameParts(names)), relation: undefined });
+  return undefined;
+}
+
+function attach(run: Run, opaque: object, name: RangeVar | undefined): undefined {
+  for (const child of Object.values(opaque)) ignoreChild(run, child);
+  const object = name === undefined ? undefined : rangeObject(run, name);
+  changed(run, 'Create', object, 'a table');
+  return undefined;
+}
+
+function drop(run: Run, body: Body<'DropStmt'>): void {
+  run.ignore(body.objects);
+  const cascade = body.behavior === 'DROP_CASCADE';
+  for (const node of body.objects ?? []) {
+    const object = namedObject(run, body.removeType, node);
+    changed(run, object === undefined ? 'System' : 'Drop', object ?? wholeDatabase(run));
+    if (cascade && !isRelationType(body.removeType)) {
+      run.unknown(`DROP … CASCADE of ${stringOf(node) ?? object?.resource.join('.') ?? 'an object'}`);
+    }
+  }
+}

@@ -1,0 +1,36 @@
+import { bodyOf, type Node } from './ast.ts';
+import type { CatalogRelation } from './catalog.ts';
+import type { OpenOperation } from './findings.ts';
+import type { Run } from './run.ts';
+import type { Item, Scope } from './scope.ts';
+
+/**
+ * SELECT … FOR UPDATE (SHARE, KEY SHARE, NO KEY UPDATE): besides the Select, a Lock on each relation whose
+ * rows are locked. Reading alone should not be able to stop writers.
+ */
+export function lockRelations(run: Run, scope: Scope, clauses: readonly Node[] | undefined): void {
+  for (const node of clauses ?? []) {
+    const clause = bodyOf(node, 'LockingClause');
+    if (clause === undefined) continue;
+    run.visit(clause);
+    run.ignore(clause.lockedRels);
+    const names = clause.lockedRels?.map((name) => bodyOf(name, 'RangeVar')?.relname);
+    for (const item of scope.items) {
+      if (names !== undefined && (!item.named || !names.includes(item.alias))) continue;
+      for (const entry of entriesOf(item)) lock(run, entry);
+    }
+  }
+}
+
+/** The relation itself, or those that a sub-query or join passes on: the lock goes through to them. */
+function entriesOf(item: Item): readonly OpenOperation[] {
+  if (item.entry !== undefined) return [item.entry];
+  const entries = new Set<OpenOperation>();
+  for (const field of item.fields) if (field.entry !== undefined) entries.add(field.entry);
+  return [...entries];
+}
+
+function lock(run: Run, entry: OpenOperation): void {
+  const relation: CatalogRelation | undefined = entry.relation;
+  run.findings.add('Lock', entry.resource, { relation });
+}
