@@ -49,11 +49,7 @@ function analyzeOne(statement: RawStmt, context: AnalyzeContext): StatementAnaly
   }
 }
 
-function notUnderstood(
-  kind: string,
-  reason: string,
-  context: AnalyzeContext,
-): StatementAnalysis {
+function notUnderstood(kind: string, reason: string, context: AnalyzeContext): StatementAnalysis {
   const run = new Run(context, false);
   run.unknown(reason);
   return finish(run, kind, undefined);
@@ -74,7 +70,9 @@ export function finish(
   return {
     kind,
     operations,
-    ...(fields === undefined ? undefined : { outputs: fields.map((field) => outputOf(run, field)) }),
+    ...(fields === undefined
+      ? undefined
+      : { outputs: fields.map((field) => outputOf(run, field)) }),
     uses: run.findings.uses,
     facts: {
       hasWhere: run.hasWhere,

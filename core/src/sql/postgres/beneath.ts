@@ -8,7 +8,14 @@ import type { Run } from './run.ts';
 import { type ViewAnalysis, viewOf } from './views.ts';
 
 /** Verbs that change rows, and so reach through keys, rules and views. */
-const writing: ReadonlySet<Verb> = new Set(['Insert', 'Update', 'Delete', 'Truncate', 'CopyIn', 'Merge']);
+const writing: ReadonlySet<Verb> = new Set([
+  'Insert',
+  'Update',
+  'Delete',
+  'Truncate',
+  'CopyIn',
+  'Merge',
+]);
 /** Verbs that concern a relation's partitions and children as well, but no rows of others. */
 const structural: ReadonlySet<Verb> = new Set([
   'Alter',
@@ -79,9 +86,7 @@ function expandRead(run: Run, operation: OpenOperation, relation: CatalogRelatio
       class: inner.class === 'Read' && verb === 'CopyOut' ? 'Export' : inner.class,
       reach: 'Beneath',
       relation: inner.relation,
-      ...(inner.columns === undefined
-        ? undefined
-        : { columns: narrow(inner, wanted) }),
+      ...(inner.columns === undefined ? undefined : { columns: narrow(inner, wanted) }),
       sideEffects: inner.sideEffects,
     });
   }

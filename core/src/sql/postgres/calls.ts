@@ -1,5 +1,11 @@
 import { type Body, literalString, type Node, nameParts } from './ast.ts';
-import { analyzeEach, analyzeExpression, analyzeSort, analyzeWindow, useAny } from './expressions.ts';
+import {
+  analyzeEach,
+  analyzeExpression,
+  analyzeSort,
+  analyzeWindow,
+  useAny,
+} from './expressions.ts';
 import {
   advisoryLockFunctions,
   catalogFunctions,
@@ -77,12 +83,7 @@ export function knownFunction(run: Run, parts: readonly string[]): string | unde
 }
 
 /** Reports what a function of pg_catalog does beyond computing from its arguments. */
-function perform(
-  run: Run,
-  name: string,
-  nodes: readonly Node[],
-  args: readonly Lineage[],
-): void {
+function perform(run: Run, name: string, nodes: readonly Node[], args: readonly Lineage[]): void {
   if (pureFunctions.has(name) || informationSchemaFunctions.has(name)) return;
   const { database } = run.context;
   if (catalogFunctions.has(name)) {
@@ -95,28 +96,33 @@ function perform(
   }
   switch (name) {
     case 'set_config':
-      return performSetConfig(run, nodes);
+      performSetConfig(run, nodes);
+      break;
     case 'current_setting': {
       const setting = literalString(nodes[0]);
-      if (setting === undefined) return run.unknown('current_setting of a name that is not constant');
-      const operation = showOperation(setting, database);
-      if (operation !== null) run.findings.add('Show', operation.resource);
-      return;
+      if (setting === undefined) run.unknown('current_setting of a name that is not constant');
+      else {
+        const operation = showOperation(setting, database);
+        if (operation !== null) run.findings.add('Show', operation.resource);
+      }
+      break;
     }
     case 'nextval':
     case 'setval':
-      return performSequence(run, name, 'Update', nodes[0]);
+      performSequence(run, name, 'Update', nodes[0]);
+      break;
     case 'currval':
-      return performSequence(run, name, 'Select', nodes[0]);
+      performSequence(run, name, 'Select', nodes[0]);
+      break;
     case 'lastval':
       // Whichever sequence the session used last: it has seen that value already.
-      return;
+      break;
     case 'pg_notify': {
       const channel = literalString(nodes[0]);
-      if (channel === undefined) return run.unknown('pg_notify to a channel that is not constant');
-      run.findings.add('Notify', [database, channel]);
+      if (channel === undefined) run.unknown('pg_notify to a channel that is not constant');
+      else run.findings.add('Notify', [database, channel]);
       run.findings.use(columnsOf(derive(args)), 'Store');
-      return;
+      break;
     }
     default:
       if (!isBuiltinType(name)) run.unknownCode(`function ${name}`);
@@ -126,7 +132,10 @@ function perform(
 function performSetConfig(run: Run, nodes: readonly Node[]): void {
   const setting = literalString(nodes[0]);
   const value = literalString(nodes[1]);
-  if (setting === undefined) return run.unknown('set_config of a name that is not constant');
+  if (setting === undefined) {
+    run.unknown('set_config of a name that is not constant');
+    return;
+  }
   // A value that is not constant may be any, so that only names harmless with any value pass.
   const operation = settingOperation(setting, value ?? '\0', run.context.database);
   if (operation !== null) {
@@ -152,7 +161,8 @@ function performSequence(
   const text = literalString(unwrapRegclass(node));
   const parts = text === undefined ? undefined : parseIdentifier(text);
   if (parts === undefined || parts.length > 3) {
-    return run.unknown(`${name} of a sequence that is not given by a constant name`);
+    run.unknown(`${name} of a sequence that is not given by a constant name`);
+    return;
   }
   const [relname, schemaname, catalogname] = [...parts].reverse();
   const resolved = resolveRelation(run, {
@@ -160,7 +170,10 @@ function performSequence(
     ...(schemaname === undefined ? undefined : { schemaname }),
     ...(catalogname === undefined ? undefined : { catalogname }),
   });
-  if (resolved?.kind !== 'Relation') return run.unknown(`sequence ${text} does not resolve`);
+  if (resolved?.kind !== 'Relation') {
+    run.unknown(`sequence ${text} does not resolve`);
+    return;
+  }
   run.findings.add(verb, relationResource(run, resolved.relation), {
     relation: resolved.relation,
   });
@@ -187,4 +200,3 @@ export function parseIdentifier(text: string): string[] | undefined {
     if (match[3] === '') return pattern.lastIndex === text.length ? parts : undefined;
   }
 }
-

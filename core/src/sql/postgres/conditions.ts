@@ -53,9 +53,11 @@ export function analyzeCondition(run: Run, scope: Scope, node: Node | undefined)
       const fields = analyzeSelect(run, select, scope);
       fields.forEach((field, index) => {
         const test = tests[index];
-        if (test === undefined) return useAny(run, field.lineage);
-        checkOperator(run, '=', [test, field.lineage]);
-        useEqual(run, test, field.lineage);
+        if (test === undefined) useAny(run, field.lineage);
+        else {
+          checkOperator(run, '=', [test, field.lineage]);
+          useEqual(run, test, field.lineage);
+        }
       });
       for (const test of tests.slice(fields.length)) useAny(run, test);
       return;

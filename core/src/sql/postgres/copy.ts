@@ -114,15 +114,19 @@ function copyQuery(run: Run, query: Node): Returned {
 
 function copyIn(run: Run, body: CopyStmt): void {
   const name = body.relation;
-  if (name === undefined) return run.unknown('COPY into nothing');
+  if (name === undefined) {
+    run.unknown('COPY into nothing');
+    return;
+  }
   run.visit(name);
   const resolved = resolveRelation(run, name);
   if (resolved?.kind !== 'Relation') {
-    return run.unknown(
+    run.unknown(
       resolved === undefined
         ? `relation ${written(name)} does not resolve`
         : `a write to system relation ${written(name)}`,
     );
+    return;
   }
   const { relation } = resolved;
   const columns = new Set(

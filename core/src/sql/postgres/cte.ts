@@ -124,9 +124,7 @@ export function rename(fields: readonly Field[], aliases: readonly string[]): re
   if (aliases.length === 0) return fields;
   return fields.map((field, index) => {
     const name = aliases[index];
-    return name === undefined
-      ? field
-      : { ...field, name, column: field.column ?? field.name };
+    return name === undefined ? field : { ...field, name, column: field.column ?? field.name };
   });
 }
 

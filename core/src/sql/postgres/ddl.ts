@@ -4,7 +4,13 @@ import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
 import { analyzeDefinition } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
 import { newResource, written } from './names.ts';
-import { isRelationType, type NamedObject, namedObject, rangeObject, schemaObject } from './objects.ts';
+import {
+  isRelationType,
+  type NamedObject,
+  namedObject,
+  rangeObject,
+  schemaObject,
+} from './objects.ts';
 import type { Run } from './run.ts';
 import { createFrom } from './select-into.ts';
 import { analyzeInner, type StatementHandlers } from './statement.ts';
@@ -14,7 +20,10 @@ export const ddlHandlers: StatementHandlers = {
   CreateStmt: (run, body) => createTable(run, body),
   CreateForeignTableStmt: (run, body) => {
     run.ignore(body.options);
-    if (body.base === undefined) return void changed(run, 'Create', undefined, 'a foreign table');
+    if (body.base === undefined) {
+      changed(run, 'Create', undefined, 'a foreign table');
+      return undefined;
+    }
     run.visit(body.base);
     return createTable(run, body.base);
   },
@@ -201,7 +210,10 @@ export function wholeDatabase(run: Run): NamedObject {
 }
 
 function createNamed(run: Run, name: RangeVar | undefined): void {
-  if (name === undefined) return changed(run, 'Create', undefined);
+  if (name === undefined) {
+    changed(run, 'Create', undefined);
+    return;
+  }
   run.visit(name);
   const resource = newResource(run, name);
   changed(
@@ -296,7 +308,9 @@ function drop(run: Run, body: Body<'DropStmt'>): void {
     const object = namedObject(run, body.removeType, node);
     changed(run, object === undefined ? 'System' : 'Drop', object ?? wholeDatabase(run));
     if (cascade && !isRelationType(body.removeType)) {
-      run.unknown(`DROP … CASCADE of ${stringOf(node) ?? object?.resource.join('.') ?? 'an object'}`);
+      run.unknown(
+        `DROP … CASCADE of ${stringOf(node) ?? object?.resource.join('.') ?? 'an object'}`,
+      );
     }
   }
 }

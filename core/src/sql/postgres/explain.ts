@@ -1,9 +1,9 @@
 import type { ExplainStmt } from 'libpg-query';
 import { bodyOf, type Node, stringOf } from './ast.ts';
+import { expandBeneath } from './beneath.ts';
 import { columnIds } from './lineage.ts';
 import { Run } from './run.ts';
 import { analyzeInner, plainColumn, type Returned } from './statement.ts';
-import { expandBeneath } from './beneath.ts';
 
 /**
  * EXPLAIN: the plan tells row counts that depend on values, so every column that the statement reads is
@@ -81,4 +81,3 @@ function useEverythingRead(run: Run): void {
     );
   }
 }
-

@@ -1,5 +1,14 @@
 import type { TypeName, WindowDef } from 'libpg-query';
-import { type Body, bodyOf, itemsOf, type Node, nameParts, stringOf, type Tag, tagOf } from './ast.ts';
+import {
+  type Body,
+  bodyOf,
+  itemsOf,
+  type Node,
+  nameParts,
+  stringOf,
+  type Tag,
+  tagOf,
+} from './ast.ts';
 import { analyzeFunction } from './calls.ts';
 import {
   columnsOf,
@@ -12,14 +21,7 @@ import {
 } from './lineage.ts';
 import { checkOperator, operatorName } from './operators.ts';
 import type { Run } from './run.ts';
-import {
-  findColumn,
-  findFieldOf,
-  findItem,
-  type Item,
-  type Scope,
-  wholeRow,
-} from './scope.ts';
+import { findColumn, findFieldOf, findItem, type Item, type Scope, wholeRow } from './scope.ts';
 import { analyzeSelect } from './select.ts';
 import { jsonHandlers } from './sql-json.ts';
 import { checkOperands, isTextType, resolveType } from './types.ts';
@@ -79,8 +81,7 @@ const handlers: Handlers = {
   A_Expr: analyzeOperator,
   BoolExpr: (run, scope, body) => derive(analyzeEach(run, scope, body.args), booleanType),
   NullTest: (run, scope, body) => derive([analyzeExpression(run, scope, body.arg)], booleanType),
-  BooleanTest: (run, scope, body) =>
-    derive([analyzeExpression(run, scope, body.arg)], booleanType),
+  BooleanTest: (run, scope, body) => derive([analyzeExpression(run, scope, body.arg)], booleanType),
   FuncCall: analyzeFunction,
   NamedArgExpr: (run, scope, body) => analyzeExpression(run, scope, body.arg),
   CollateClause: (run, scope, body) => analyzeExpression(run, scope, body.arg),
@@ -163,22 +164,14 @@ function analyzeWholeRow(run: Run, item: Item): Lineage {
 }
 
 /** The item that `t`, `s.t` or `d.s.t` names. */
-export function findQualified(
-  run: Run,
-  scope: Scope,
-  parts: readonly string[],
-): Item | undefined {
+export function findQualified(run: Run, scope: Scope, parts: readonly string[]): Item | undefined {
   if (parts.length === 3 && parts[0] !== run.context.database) return undefined;
   const item = findItem(scope, parts.at(-1) as string, parts.at(-2));
   return item === 'Ambiguous' ? undefined : item;
 }
 
 /** The item of `t.*`; reports when there is none. */
-export function findStarItem(
-  run: Run,
-  scope: Scope,
-  fields: readonly Node[],
-): Item | undefined {
+export function findStarItem(run: Run, scope: Scope, fields: readonly Node[]): Item | undefined {
   const parts = nameParts(fields);
   const item = parts.length === 0 ? undefined : findQualified(run, scope, parts);
   if (item === undefined) run.unknown(`${[...parts, '*'].join('.')} does not resolve`);
@@ -199,7 +192,8 @@ export function analyzeCast(
     checkOperands(run, [constantLineage(type.typeOid)], 'a cast');
     const sourceType =
       source.typeOid === undefined ? undefined : run.context.catalog.baseType(source.typeOid);
-    const same = sourceType === type.typeOid || (isTextType(sourceType) && isTextType(type.typeOid));
+    const same =
+      sourceType === type.typeOid || (isTextType(sourceType) && isTextType(type.typeOid));
     if (same && !type.limited) return { ...source, typeOid: type.typeOid };
   }
   return derive([source], type.typeOid);
@@ -221,8 +215,7 @@ const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=
 function analyzeCase(run: Run, scope: Scope, body: Body<'CaseExpr'>): Lineage {
   const chosenBy: Lineage[] = [];
   const branches: Lineage[] = [];
-  const subject =
-    body.arg === undefined ? undefined : analyzeExpression(run, scope, body.arg);
+  const subject = body.arg === undefined ? undefined : analyzeExpression(run, scope, body.arg);
   if (subject !== undefined) chosenBy.push(subject);
   for (const node of body.args ?? []) {
     const when = bodyOf(node, 'CaseWhen');

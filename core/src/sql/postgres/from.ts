@@ -166,9 +166,7 @@ function fromJoin(
 ): readonly Item[] {
   const left = join.larg === undefined ? [] : analyzeFromNode(run, scope, before, join.larg);
   const right =
-    join.rarg === undefined
-      ? []
-      : analyzeFromNode(run, scope, [...before, ...left], join.rarg);
+    join.rarg === undefined ? [] : analyzeFromNode(run, scope, [...before, ...left], join.rarg);
   const both = [...left, ...right];
   const leftFields = visibleFields(left);
   const rightFields = visibleFields(right);
@@ -224,7 +222,8 @@ function fromJoin(
       ? []
       : [{ ...plainItem(run, merged, usingAlias, undefined), columnsVisible: false }];
   // Under an alias of the join, only the join itself can be named.
-  const hidden = alias === undefined ? both.map((item) => ({ ...item, columnsVisible: false })) : [];
+  const hidden =
+    alias === undefined ? both.map((item) => ({ ...item, columnsVisible: false })) : [];
   return [joined, ...hidden, ...usingItem];
 }
 
@@ -236,4 +235,3 @@ function only(fields: readonly Field[], name: string): Field | undefined {
   const matches = fields.filter((field) => field.name === name);
   return matches.length === 1 ? matches[0] : undefined;
 }
-

@@ -97,12 +97,14 @@ function factsOf(catalog: Catalog, relation: CatalogRelation): RelationFacts {
   if (byOid === undefined) factsByCatalog.set(catalog, (byOid = new Map()));
   let facts = byOid.get(relation.oid);
   if (facts === undefined) {
-    const ids = relation.columns.map((column): ColumnId => ({
-      relationOid: relation.oid,
-      attnum: column.attnum,
-      name: [catalog.database, relation.schema, relation.name, column.name],
-      typeOid: column.typeOid,
-    }));
+    const ids = relation.columns.map(
+      (column): ColumnId => ({
+        relationOid: relation.oid,
+        attnum: column.attnum,
+        name: [catalog.database, relation.schema, relation.name, column.name],
+        typeOid: column.typeOid,
+      }),
+    );
     byOid.set(relation.oid, (facts = { ids, family: undefined, lineages: undefined }));
   }
   return facts;

@@ -14,7 +14,11 @@ export type Resolved =
       readonly relation: CatalogRelation | undefined;
     };
 
-const systemSchemas: ReadonlySet<string> = new Set(['pg_catalog', 'information_schema', 'pg_toast']);
+const systemSchemas: ReadonlySet<string> = new Set([
+  'pg_catalog',
+  'information_schema',
+  'pg_toast',
+]);
 
 export function isSystemSchema(schema: string): boolean {
   return systemSchemas.has(schema) || schema.startsWith('pg_toast');

@@ -98,7 +98,5 @@ function parseWith(parser: ParserInstance, text: string): ParseOutcome {
 function syntaxFailure(parser: ParserInstance, error: number): AnalysisFailure {
   const message = parser.UTF8ToString(parser.getValue(error, 'i32'));
   const position = parser.getValue(error + 16, 'i32');
-  return position > 0
-    ? { kind: 'Syntax', message, position }
-    : { kind: 'Syntax', message };
+  return position > 0 ? { kind: 'Syntax', message, position } : { kind: 'Syntax', message };
 }

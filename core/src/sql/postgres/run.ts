@@ -97,7 +97,6 @@ export class Run {
   }
 }
 
-
 /** Tags begin with a capital, fields do not. */
 function isTag(key: string): boolean {
   const first = key.charCodeAt(0);

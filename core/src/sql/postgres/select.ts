@@ -260,7 +260,8 @@ function analyzeGrouping(run: Run, scope: Scope, fields: readonly Field[], node:
     const output = outputNamed(run, fields, node);
     if (output !== undefined) {
       run.ignore((bodyOf(node, 'ColumnRef') ?? bodyOf(node, 'A_Const')) as object);
-      return useAny(run, output);
+      useAny(run, output);
+      return;
     }
   }
   useAny(run, analyzeExpression(run, scope, node));

@@ -1,17 +1,15 @@
 import type { VariableSetStmt } from 'libpg-query';
-import type { SessionEffects } from '../operation.ts';
-import { bodyOf, type Node, stringOf } from './ast.ts';
+import type { SessionEffects, StatementAnalysis } from '../operation.ts';
+import { finish } from './analyze.ts';
+import { bodyOf, type Node, stringOf, tagOf } from './ast.ts';
+import { expandBeneath } from './beneath.ts';
 import { changesResolution } from './calls.ts';
 import { analyzeEach } from './expressions.ts';
 import { Run } from './run.ts';
 import { newScope } from './scope.ts';
 import { settingOperation, showOperation } from './settings.ts';
 import { analyzeInner, plainColumn, type StatementHandlers } from './statement.ts';
-import { finish } from './analyze.ts';
-import { expandBeneath } from './beneath.ts';
 import { resolveType } from './types.ts';
-import type { StatementAnalysis } from '../operation.ts';
-import { tagOf } from './ast.ts';
 
 /** FETCH and DECLARE: CURSOR_OPT_HOLD of parsenodes.h. */
 const cursorHold = 0x0020;
@@ -162,18 +160,22 @@ function analyzeSet(run: Run, body: VariableSetStmt): void {
       return;
     case 'VAR_SET_VALUE':
       run.ignore(body.args);
-      return set(run, name, settingValue(body.args));
+      set(run, name, settingValue(body.args));
+      return;
     case 'VAR_SET_DEFAULT':
     case 'VAR_RESET':
       run.effects = { resolution: true };
-      return set(run, name, undefined);
+      set(run, name, undefined);
+      return;
     case 'VAR_SET_CURRENT':
       // FROM CURRENT belongs to functions; of a session it changes nothing that is not so already.
-      return set(run, name, '');
+      set(run, name, '');
+      return;
     case 'VAR_SET_MULTI':
       run.ignore(body.args);
       if (name === 'TRANSACTION' || name === 'SESSION CHARACTERISTICS') return;
-      return set(run, 'transaction_snapshot', '');
+      set(run, 'transaction_snapshot', '');
+      return;
     default:
       run.unknown(`SET of kind ${body.kind}`);
   }

@@ -27,7 +27,9 @@ const harmless: ReadonlySet<string> = new Set(
    lc_monetary lc_numeric lc_time lock_timeout parallel_setup_cost parallel_tuple_cost plan_cache_mode
    quote_all_identifiers random_page_cost row_security seq_page_cost statement_timeout
    synchronize_seqscans tcp_user_timeout timezone timezone_abbreviations transaction_deferrable
-   transaction_isolation transaction_read_only transaction_timeout xmlbinary xmloption`.split(/\s+/),
+   transaction_isolation transaction_read_only transaction_timeout xmlbinary xmloption`.split(
+    /\s+/,
+  ),
 );
 
 /** Settings that anyone may SHOW: drivers ask for them on connecting. */

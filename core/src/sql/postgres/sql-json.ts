@@ -127,9 +127,9 @@ interface Aggregate {
 }
 
 /** What is common to the JSON aggregates. The field is named `constructor`, which every object has. */
-function jsonAggregate(run: Run, scope: Scope, constructor: unknown): Lineage {
-  if (typeof constructor !== 'object' || constructor === null) return constantLineage();
-  const body = constructor as Aggregate;
+function jsonAggregate(run: Run, scope: Scope, held: unknown): Lineage {
+  if (typeof held !== 'object' || held === null) return constantLineage();
+  const body = held as Aggregate;
   run.visit(body);
   output(run, body.output);
   if (body.agg_filter !== undefined) {

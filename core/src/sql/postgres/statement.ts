@@ -81,4 +81,3 @@ export function analyzeInner(run: Run, node: Node | undefined): Returned {
 export function plainColumn(name: string, typeOid = 25): Field {
   return { name, lineage: constantLineage(typeOid) };
 }
-

@@ -263,4 +263,3 @@ function blind(run: Run): undefined {
   run.effects = { ...run.effects, catalog: true, resolution: true };
   return undefined;
 }
-

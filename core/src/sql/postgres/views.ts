@@ -4,7 +4,7 @@ import { expandBeneath } from './beneath.ts';
 import { checkCaps } from './caps.ts';
 import type { Catalog, CatalogRelation } from './catalog.ts';
 import type { OpenOperation } from './findings.ts';
-import { type ParseOutcome, parseSql, parserReady } from './parser.ts';
+import { type ParseOutcome, parserReady, parseSql } from './parser.ts';
 import { Run } from './run.ts';
 import type { Field } from './scope.ts';
 import { analyzeSelect } from './select.ts';
@@ -63,11 +63,7 @@ function parseDefinition(definition: string | undefined): ParseOutcome | undefin
   return parseSql(definition);
 }
 
-function describe(
-  run: Run,
-  relation: CatalogRelation,
-  fields: readonly Field[],
-): ViewAnalysis {
+function describe(run: Run, relation: CatalogRelation, fields: readonly Field[]): ViewAnalysis {
   const operations = [...run.findings.operations.values()];
   const reasons = operations
     .filter((operation) => operation.verb === 'Unknown')

@@ -251,12 +251,7 @@ function analyzeConflict(
 }
 
 /** SET …: reports the Update, and what is stored where. */
-function assign(
-  run: Run,
-  scope: Scope,
-  target: Target,
-  nodes: readonly Node[] | undefined,
-): void {
+function assign(run: Run, scope: Scope, target: Target, nodes: readonly Node[] | undefined): void {
   const columns = new Set<string>();
   let multiple: readonly Lineage[] = [];
   for (const node of nodes ?? []) {
@@ -429,7 +424,10 @@ function returning(
 }
 
 /** The target is not understood, and said so; the rest of the statement does not matter any more. */
-function abandon(run: Run, stmt: InsertStmt | UpdateStmt | DeleteStmt | MergeStmt): readonly Field[] {
+function abandon(
+  run: Run,
+  stmt: InsertStmt | UpdateStmt | DeleteStmt | MergeStmt,
+): readonly Field[] {
   run.ignore(stmt);
   return [];
 }
