@@ -22,19 +22,25 @@ const local: readonly boolean[] = Array.from(
 const isDomain = (byte: number): boolean =>
   isDigit(byte) || isLetter(byte) || byte >= 0x80 || byte === dot || byte === dash;
 
-/** Where the domain that begins at `from` ends, or -1 when it is none: a dot, then two letters or more. */
+/**
+ * Where the domain that begins at `from` ends, or -1 when it is none. The longest one whose last label has
+ * two characters or more and not only digits: what comes behind (`.a`, `.5`) is no part of it.
+ */
 function domainEnd(buf: Buffer, from: number, end: number): number {
   let to = from;
   while (to < end && to - from < maxDomain && isDomain(buf[to]!)) to += 1;
-  while (to > from && (buf[to - 1] === dot || buf[to - 1] === dash)) to -= 1;
-  let label = to;
-  while (label > from && buf[label - 1] !== dot) label -= 1;
-  if (label <= from + 1 || to - label < 2) return -1;
-  for (let index = label; index < to; index += 1) {
-    // Numbers end no domain; the other characters do (xn--…, and letters beyond ASCII).
-    if (!isDigit(buf[index]!)) return to;
+  for (;;) {
+    while (to > from && (buf[to - 1] === dot || buf[to - 1] === dash)) to -= 1;
+    let label = to;
+    let digits = true;
+    while (label > from && buf[label - 1] !== dot) {
+      label -= 1;
+      if (!isDigit(buf[label]!)) digits = false;
+    }
+    if (label <= from + 1) return -1;
+    if (to - label >= 2 && !digits) return to;
+    to = label - 1;
   }
-  return -1;
 }
 
 /** Addresses of electronic mail. */
