@@ -11,8 +11,10 @@ export interface CatalogColumn {
   readonly attnum: number;
   readonly name: string;
   readonly typeOid: number;
-  /** A generated or default expression of the owner's that calls functions. */
+  /** Its default or generated expression calls a function or operator that is not built in. */
   readonly hasDefault: boolean;
+  /** Of a generated column: the columns of the same relation that its value is computed from. */
+  readonly generatedFrom?: readonly number[];
 }
 
 export interface CatalogRelation {
@@ -21,16 +23,25 @@ export interface CatalogRelation {
   readonly name: string;
   readonly kind: RelationKind;
   readonly columns: readonly CatalogColumn[];
-  /** pg_get_viewdef for views and materialized views. */
+  /** pg_get_viewdef for views and materialized views that initdb did not make. */
   readonly definition?: string;
+  /**
+   * Present with `definition`: the schemas in which its unqualified names are to be looked up, which are
+   * pg_catalog and the reading session's own temporary one. All other names in it are qualified, whatever
+   * the session's search path.
+   */
+  readonly definitionPath?: readonly string[];
   readonly parents: readonly number[];
   readonly children: readonly number[];
   /** Relations whose rows a DELETE (or key UPDATE) here changes by ON DELETE/UPDATE CASCADE, SET NULL, SET DEFAULT. */
   readonly cascadesTo: readonly number[];
+  /** Relations with a foreign key to this one, whatever its actions: what TRUNCATE … CASCADE empties. */
+  readonly referencedBy: readonly number[];
   readonly hasTriggers: boolean;
   /** Rules other than a view's own _RETURN. */
   readonly hasRules: boolean;
   readonly hasRowSecurity: boolean;
+  /** A check, an index, a partition key or a column's domain calls what is not built in. */
   readonly hasConstraintFunctions: boolean;
 }
 
@@ -42,13 +53,22 @@ export interface Catalog {
   /** server_version_num, e.g. 150018. */
   readonly serverVersion: number;
   readonly schemas: ReadonlySet<string>;
+  /** The reading session's own temporary schema (pg_temp_N), once it has one. */
+  readonly tempSchema: string | undefined;
+  /** True when something stands in `tempSchema`: such a catalog serves the session that read it alone. */
+  readonly isPrivate: boolean;
+  /** True when event triggers exist: DDL runs code of the target's owner. */
+  readonly hasEventTriggers: boolean;
   relationByOid(oid: number): CatalogRelation | undefined;
   relation(schema: string, name: string): CatalogRelation | undefined;
-  /** Schemas other than pg_catalog and information_schema with a function or aggregate of that name. */
+  /**
+   * Schemas with a function or aggregate of that name that initdb did not make; pg_catalog itself among
+   * them where somebody added one.
+   */
   functionSchemas(name: string): readonly string[];
-  /** Schemas other than pg_catalog with an operator of that name. */
+  /** The same for operators. */
   operatorSchemas(name: string): readonly string[];
-  /** Schemas other than pg_catalog with a type or domain of that name. */
+  /** The same for types, domains and the row types of relations. */
   typeSchemas(name: string): readonly string[];
   /** True when any user-defined cast exists from or to a type of that OID. */
   hasUserCast(typeOid: number): boolean;
