@@ -89,19 +89,26 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     refused: (code) => metrics.refused(code),
     ready: () => ingest.ready(),
   });
-  try {
-    await record.append({ type: 'ProgramStarted', ...program });
-    await server.listen(
-      'socket' in options.listen ? { path: options.listen.socket } : options.listen,
-    );
-  } catch (cause) {
+  const giveUp = async (code: 'CHP-1020' | 'CHP-6006', message: string, cause: unknown) => {
     await server.close();
     await store.close();
-    throw new ChaperoneError('CHP-1020', 'the collector cannot listen', { cause });
+    throw new ChaperoneError(code, message, { cause });
+  };
+  try {
+    await record.append({ type: 'ProgramStarted', ...program });
+  } catch (cause) {
+    await giveUp('CHP-6006', `the record in ${directory} cannot be written`, cause);
+  }
+  const { listen } = options;
+  try {
+    await server.listen('socket' in listen ? { path: listen.socket } : listen);
+  } catch (cause) {
+    const where = 'socket' in listen ? listen.socket : `${listen.host}:${listen.port}`;
+    await giveUp('CHP-1020', `the collector cannot listen on ${where}`, cause);
   }
 
   const failed = (what: string) => (error: unknown) =>
-    logger.error({ code: 'CHP-6006', err: error }, `${what} failed; it is tried again`);
+    logger.error({ code: 'CHP-6006', err: error }, `${what} failed`);
   const graceMs = options.gapGraceMs ?? 15_000;
   const endGapChecks = every(
     clock,
@@ -125,11 +132,9 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   async function close(): Promise<void> {
     await Promise.all([endGapChecks(), endPurges()]);
     await server.close();
-    try {
-      await record.append({ type: 'ProgramStopped', ...program });
-    } finally {
-      await store.close();
-    }
+    // A record that cannot be written any more is closed all the same: its end then has no event.
+    await record.append({ type: 'ProgramStopped', ...program }).catch(failed('the last event'));
+    await store.close();
   }
 
   return {

@@ -614,6 +614,7 @@ describe('the life of a record', () => {
     }
     expect(seq).toBeGreaterThan(2);
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
+    expect((await fetch(`${server.url}/readyz`)).status).toBe(503);
     await server.remove();
   });
 

@@ -170,7 +170,9 @@ export class SqliteStore implements Store {
 
   async writable() {
     try {
-      this.#transaction(() => this.#database.exec('CREATE TABLE probe (x TEXT); DROP TABLE probe'));
+      // As much as a large batch: room for less would let it flap.
+      const probe = 'CREATE TABLE probe (x); INSERT INTO probe VALUES (zeroblob(1048576))';
+      this.#transaction(() => this.#database.exec(`${probe}; DROP TABLE probe`));
       return true;
     } catch {
       return false;
