@@ -3,13 +3,13 @@
  * record cannot be written. No record, no access.
  */
 import type { LimitReached } from '@chaperone/core/events/types.ts';
-import { refusalOfIdentity } from '@chaperone/core/policy/refusals.ts';
 import type { TargetPolicy } from '@chaperone/core/policy/compile.ts';
 import {
   type EffectiveLimit,
   type EffectiveLimits,
   LimitCounter,
 } from '@chaperone/core/policy/limits.ts';
+import { refusalOfIdentity } from '@chaperone/core/policy/refusals.ts';
 import type {
   Durability,
   LimitObligation,
@@ -54,7 +54,11 @@ export class Gatekeeper {
     for (const rule of policy.bundle.rules) {
       const max = rule.limits?.concurrentSessions;
       if (rule.action !== 'Allow' || max === undefined || open < max) continue;
-      return limitRefusal(rule.ref, `${max} sessions of this identity are open`, 'Close one first.');
+      return limitRefusal(
+        rule.ref,
+        `${max} sessions of this identity are open`,
+        'Close one first.',
+      );
     }
     this.#sessions.set(scopeOf(policy), open + 1);
     return undefined;
@@ -132,7 +136,8 @@ export class Gatekeeper {
   }
 }
 
-const scopeOf = ({ identity, bundle }: TargetPolicy): string => `${identity.uid} ${bundle.target.uid}`;
+const scopeOf = ({ identity, bundle }: TargetPolicy): string =>
+  `${identity.uid} ${bundle.target.uid}`;
 
 const named = (rule: RuleRef): string =>
   `rule ${rule.rule} of AccessPolicy ${rule.namespace}/${rule.object}`;

@@ -1,5 +1,5 @@
-import { createServer, type Server, type Socket } from 'node:net';
 import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 
 /** Where callers of one target are listened for. Port 0: any free one. */
 export type ListenAddress =
@@ -18,7 +18,10 @@ export async function listen(
   address: ListenAddress,
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
-  const server: Server = createServer({ allowHalfOpen: false, pauseOnConnect: true, noDelay: true }, onConnection);
+  const server: Server = createServer(
+    { allowHalfOpen: false, pauseOnConnect: true, noDelay: true },
+    onConnection,
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     const listening = (): void => {

@@ -12,11 +12,13 @@ export class ProxyMetrics {
   #rows = 0;
 
   constructor(registry: Registry) {
-    this.#set = registerMetrics(registry, proxyMetrics);
+    const set = registerMetrics(registry, proxyMetrics);
+    this.#set = set;
+    // Rows stand before bytes in the catalogue, and so bring both up to date.
+    Object.assign(set.rows, { collect: () => this.#collect() });
   }
 
-  /** Brings the registry up to date; call before reading it. */
-  collect(): void {
+  #collect(): void {
     this.#set.bytes.inc({ direction: 'in' }, this.#bytesIn);
     this.#set.bytes.inc({ direction: 'out' }, this.#bytesOut);
     this.#set.rows.inc(this.#rows);

@@ -3,10 +3,14 @@
  * the backend sees. A caller and its backend never see each other's proof.
  */
 import type { Socket } from 'node:net';
-import { type AuthenticatedCaller, type ControlClient, ControlRefusal } from '@chaperone/core/control/types.ts';
 import type { LeasedCredential } from '@chaperone/core/control/types.ts';
-import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
+import {
+  type AuthenticatedCaller,
+  type ControlClient,
+  ControlRefusal,
+} from '@chaperone/core/control/types.ts';
 import { decide } from '@chaperone/core/policy/decide.ts';
+import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
 import { startupSetting } from '@chaperone/core/sql/postgres/settings.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
@@ -20,10 +24,19 @@ import { refusalResponse } from './errors/refusal.ts';
 import { DecisionContexts } from './frontend/decision-context.ts';
 import { emptyStatement } from './frontend/statements.ts';
 import { type AcceptedSession, acceptClient } from './handshake/accept.ts';
-import { askForTicket, refuseSession, refuseTicket, sendSessionReady } from './handshake/authenticate-client.ts';
+import {
+  askForTicket,
+  refuseSession,
+  refuseTicket,
+  sendSessionReady,
+} from './handshake/authenticate-client.ts';
 import { BackendError } from './handshake/backend-error.ts';
 import { CancelRegistry, forwardCancel } from './handshake/cancel.ts';
-import { type BackendSession, connectBackend, type ServerVersion } from './handshake/connect-backend.ts';
+import {
+  type BackendSession,
+  connectBackend,
+  type ServerVersion,
+} from './handshake/connect-backend.ts';
 import type { OpenBackendOptions } from './handshake/open-backend.ts';
 import type { Resolve } from './handshake/resolve-host.ts';
 import type { ServerTls } from './handshake/server-tls.ts';
@@ -132,7 +145,12 @@ export class PostgresProxy {
 
   #recordViolation(violation: { readonly code: string; readonly message: string }): void {
     const recorder = this.#options.recorder.openSession();
-    recorder.append({ type: 'ProtocolViolation', side: 'Client', code: violation.code, message: violation.message });
+    recorder.append({
+      type: 'ProtocolViolation',
+      side: 'Client',
+      code: violation.code,
+      message: violation.message,
+    });
     recorder.close();
   }
 
@@ -153,7 +171,10 @@ export class PostgresProxy {
     } catch (error) {
       metrics.authenticated('Refused');
       if (!(error instanceof ControlRefusal)) throw error;
-      refuseTicket(socket, clock, { message: `${error.message} (${error.code})`, hint: error.hint });
+      refuseTicket(socket, clock, {
+        message: `${error.message} (${error.code})`,
+        hint: error.hint,
+      });
       return;
     }
     metrics.authenticated('Accepted');
@@ -161,13 +182,18 @@ export class PostgresProxy {
     const view = bundle && this.#options.views.get(bundle, targetUid);
     if (bundle === undefined || view === undefined) {
       metrics.refused('NoPolicy');
-      refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', {
-        message: `no policy opens this target to ${startup.user} (CHP-2012)`,
-        hint: 'Have an AccessPolicy name the identity and the target.',
-      }));
+      refuseSession(
+        socket,
+        clock,
+        refusalResponse('NoPolicy', 'Login', {
+          message: `no policy opens this target to ${startup.user} (CHP-2012)`,
+          hint: 'Have an AccessPolicy name the identity and the target.',
+        }),
+      );
       return;
     }
-    const refusal = this.#startupRefusal(view, accepted) ?? this.#options.gatekeeper.openSession(view.policy);
+    const refusal =
+      this.#startupRefusal(view, accepted) ?? this.#options.gatekeeper.openSession(view.policy);
     if (refusal !== undefined) {
       metrics.refused(refusal.reason);
       refuseSession(socket, clock, refusalResponse(refusal.reason, 'Login', refusal));
@@ -182,10 +208,14 @@ export class PostgresProxy {
         logger.warn({ code: error.code, detail: error.logDetail }, 'no backend for a session');
         refuseSession(socket, clock, error.report());
       } else if (error instanceof ControlRefusal) {
-        refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', {
-          message: `${error.message} (${error.code})`,
-          hint: error.hint,
-        }));
+        refuseSession(
+          socket,
+          clock,
+          refusalResponse('NoPolicy', 'Login', {
+            message: `${error.message} (${error.code})`,
+            hint: error.hint,
+          }),
+        );
       } else throw error;
     }
   }
@@ -200,7 +230,10 @@ export class PostgresProxy {
       if (operation !== null) operations.push(operation);
     }
     const replication = parameters.get('replication');
-    if (replication !== undefined && !['false', 'off', 'no', '0'].includes(replication.toLowerCase())) {
+    if (
+      replication !== undefined &&
+      !['false', 'off', 'no', '0'].includes(replication.toLowerCase())
+    ) {
       operations.push({
         verb: 'Replication',
         class: 'Admin',
@@ -306,9 +339,7 @@ export class PostgresProxy {
     const { resolve, refuseLoopback } = this.#options;
     const { host, port, tls } = view.policy.bundle.target;
     return {
-      address: host.startsWith('/')
-        ? { socketPath: `${host}/.s.PGSQL.${port}` }
-        : { host, port },
+      address: host.startsWith('/') ? { socketPath: `${host}/.s.PGSQL.${port}` } : { host, port },
       tls: { mode: tls.mode, ...(tls.ca !== undefined && { ca: tls.ca }) },
       ...(resolve && { resolve }),
       ...(refuseLoopback !== undefined && { refuseLoopback }),
@@ -339,7 +370,10 @@ export class PostgresProxy {
       proof: { method: 'Ticket', ticket: caller.ticketId },
       target: { uid: target.uid, namespace: target.namespace, name: target.name },
       database: accepted.startup.database,
-      source: { address: accepted.socket.remoteAddress ?? 'unix', port: accepted.socket.remotePort ?? 0 },
+      source: {
+        address: accepted.socket.remoteAddress ?? 'unix',
+        port: accepted.socket.remotePort ?? 0,
+      },
       ...(client !== undefined && client !== '' && { client }),
       ...(accepted.tls && { tls: accepted.tls }),
       policy: { version: view.version, digest: view.digest },
@@ -374,7 +408,15 @@ class Opening {
     this.backend?.socket.destroy();
     if (this.recorder === undefined) return;
     const { lastSeq } = this.recorder;
-    this.recorder.append({ type: 'SessionClosed', reason, statements: 0, refused: 0, rows: 0, bytes: 0, lastSeq });
+    this.recorder.append({
+      type: 'SessionClosed',
+      reason,
+      statements: 0,
+      refused: 0,
+      rows: 0,
+      bytes: 0,
+      lastSeq,
+    });
     this.recorder.close();
   }
 }
@@ -384,7 +426,9 @@ function sourceOf(socket: Socket): { sourceIP?: string } {
 }
 
 /** Settings by name, `options=-c name=value` included. */
-function* settingsOf(parameters: ReadonlyMap<string, string>): Generator<readonly [string, string]> {
+function* settingsOf(
+  parameters: ReadonlyMap<string, string>,
+): Generator<readonly [string, string]> {
   for (const [name, value] of parameters) {
     if (name === 'replication') continue;
     if (name === 'options') yield* parseOptions(value);
@@ -424,7 +468,8 @@ function sameServer(
   host: string,
   clock: Clock,
 ): OpenBackendOptions & { clock: Clock } {
-  if (backend.remoteAddress === undefined || 'socketPath' in where.address) return { ...where, clock };
+  if (backend.remoteAddress === undefined || 'socketPath' in where.address)
+    return { ...where, clock };
   return {
     ...where,
     clock,

@@ -17,12 +17,16 @@ import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
 import { Resolution } from './backend/resolution.ts';
 import { type Outcome, Responses } from './backend/responses.ts';
 import { errorReport, refusalResponse } from './errors/refusal.ts';
-import { type DecidedStatement, type DecisionContexts, emptyContext } from './frontend/decision-context.ts';
+import {
+  type DecidedStatement,
+  type DecisionContexts,
+  emptyContext,
+} from './frontend/decision-context.ts';
 import { Frontend } from './frontend/frontend.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWith } from './handshake/end-with.ts';
-import { ProtocolError } from './messages/protocol-error.ts';
 import { terminate as terminateMessage } from './messages/frontend-writer.ts';
+import { ProtocolError } from './messages/protocol-error.ts';
 import { SessionState } from './session-state.ts';
 
 export interface SessionOptions {
@@ -132,7 +136,12 @@ export class PostgresSession {
     this.#armTimers();
     const gone = this.#identityRefusal();
     if (gone !== undefined) {
-      const reason = gone.reason === 'Suspended' ? 'Suspended' : gone.reason === 'Expired' ? 'Expired' : 'PolicyWithdrawn';
+      const reason =
+        gone.reason === 'Suspended'
+          ? 'Suspended'
+          : gone.reason === 'Expired'
+            ? 'Expired'
+            : 'PolicyWithdrawn';
       this.terminate(reason, refusalResponse(gone.reason, 'End', gone));
       return;
     }
@@ -200,7 +209,11 @@ export class PostgresSession {
   }
 
   #mustPauseClient(): boolean {
-    return this.#frontend.waiting || this.#forwards.length > 16 || this.#options.backend.socket.writableNeedDrain;
+    return (
+      this.#frontend.waiting ||
+      this.#forwards.length > 16 ||
+      this.#options.backend.socket.writableNeedDrain
+    );
   }
 
   #resumeClient(): void {
@@ -432,7 +445,10 @@ export class PostgresSession {
   }
 
   #leaking(rule: RuleRef, why: string): void {
-    this.#options.logger.error({ rule: `${rule.namespace}/${rule.object}`, why }, 'the analysis missed a protected column');
+    this.#options.logger.error(
+      { rule: `${rule.namespace}/${rule.object}`, why },
+      'the analysis missed a protected column',
+    );
     this.terminate('Error', internalError(`${why} (CHP-3006)`, 'FATAL'));
   }
 
@@ -442,12 +458,21 @@ export class PostgresSession {
       (name === 'client_encoding' && value.toUpperCase() !== 'UTF8') ||
       (name === 'standard_conforming_strings' && value !== 'on');
     if (!pinned) return;
-    this.terminate('ProtocolViolation', internalError(`the server set ${name} to a value under which statements cannot be analyzed`, 'FATAL'));
+    this.terminate(
+      'ProtocolViolation',
+      internalError(
+        `the server set ${name} to a value under which statements cannot be analyzed`,
+        'FATAL',
+      ),
+    );
   }
 
   #resolutionFailed(error: Error): void {
     this.#options.logger.warn({ error }, 'the catalog could not be read');
-    this.terminate('Error', internalError('what names resolve by could not be read (CHP-3013)', 'FATAL'));
+    this.terminate(
+      'Error',
+      internalError('what names resolve by could not be read (CHP-3013)', 'FATAL'),
+    );
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────
@@ -462,7 +487,8 @@ export class PostgresSession {
     metrics.violation(side);
     recorder.append({ type: 'ProtocolViolation', side, code: error.code, message: error.message });
     logger.warn({ side, code: error.code }, error.message);
-    const message = side === 'Client' ? error.message : 'the target does not keep to the protocol (CHP-5001)';
+    const message =
+      side === 'Client' ? error.message : 'the target does not keep to the protocol (CHP-5001)';
     this.terminate(
       'ProtocolViolation',
       errorReport({ severity: 'FATAL', sqlstate: side === 'Client' ? '08P01' : '08006', message }),
@@ -475,7 +501,11 @@ export class PostgresSession {
       'Backend',
       this.#ready
         ? undefined
-        : errorReport({ severity: 'FATAL', sqlstate: '08006', message: 'the target closed the session (CHP-5005)' }),
+        : errorReport({
+            severity: 'FATAL',
+            sqlstate: '08006',
+            message: 'the target closed the session (CHP-5005)',
+          }),
     );
   }
 
@@ -486,7 +516,8 @@ export class PostgresSession {
     this.#durationTimer = undefined;
     const { expiresAtMs } = this.#view.policy;
     const spentMs = (clock.monotonicUs() - this.#openedUs) / 1000;
-    const untilLimit = maxDurationMs === undefined ? Number.POSITIVE_INFINITY : maxDurationMs - spentMs;
+    const untilLimit =
+      maxDurationMs === undefined ? Number.POSITIVE_INFINITY : maxDurationMs - spentMs;
     const untilExpiry = expiresAtMs - clock.nowMs();
     const delayMs = Math.min(untilLimit, untilExpiry);
     if (Number.isFinite(delayMs)) {
@@ -498,7 +529,9 @@ export class PostgresSession {
             message: expired
               ? 'the identity has expired (CHP-2003)'
               : 'the session has lasted as long as its policy allows (CHP-3012)',
-            hint: expired ? 'Ask the owner to extend expiresAt of the MachineIdentity.' : 'Connect again.',
+            hint: expired
+              ? 'Ask the owner to extend expiresAt of the MachineIdentity.'
+              : 'Connect again.',
           }),
         );
       });
@@ -550,12 +583,18 @@ export class PostgresSession {
     recorder.close();
     metrics.closed(reason);
     if (!clientToldWhy) client.end(() => client.destroy());
-    if (backend.socket.writable) backend.socket.end(terminateMessage, () => backend.socket.destroy());
+    if (backend.socket.writable)
+      backend.socket.end(terminateMessage, () => backend.socket.destroy());
     else backend.socket.destroy();
     onClosed();
   }
 }
 
 function internalError(message: string, severity: 'ERROR' | 'FATAL' = 'ERROR'): Buffer {
-  return errorReport({ severity, sqlstate: 'XX000', message, hint: 'Tell the operator of the proxy; the log has more.' });
+  return errorReport({
+    severity,
+    sqlstate: 'XX000',
+    message,
+    hint: 'Tell the operator of the proxy; the log has more.',
+  });
 }

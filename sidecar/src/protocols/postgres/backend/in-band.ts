@@ -18,7 +18,13 @@ export function inBand(
 ): { readonly bytes: Buffer; readonly expectation: InBandExpectation } {
   const messages = statements.flatMap((text) => [
     write.parse(name, text, []),
-    write.bind({ portal: name, statement: name, parameterFormats: [], parameters: [], resultFormats: [] }),
+    write.bind({
+      portal: name,
+      statement: name,
+      parameterFormats: [],
+      parameters: [],
+      resultFormats: [],
+    }),
     write.execute(name, 0),
     write.close('Portal', name),
     write.close('Statement', name),

@@ -2,18 +2,19 @@
  * Keeps what names resolve by up to date: search path, role and catalog, read in-band on the session's own
  * connection (decisions 2 and 4). Nothing is decided while it reads.
  */
+
+import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
+import {
+  decodeField,
+  type SessionState as NameState,
+  readSessionState,
+} from '@chaperone/core/sql/postgres/catalog-document.ts';
 import {
   catalogFingerprintQuery,
   catalogQuery,
   savepointStatements,
   sessionStateQuery,
 } from '@chaperone/core/sql/postgres/catalog-query.ts';
-import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
-import {
-  decodeField,
-  readSessionState,
-  type SessionState as NameState,
-} from '@chaperone/core/sql/postgres/catalog-document.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
 import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts';
 import { TransactionStatus } from '../messages/types.ts';
@@ -81,7 +82,8 @@ export class Resolution {
       return false;
     }
     if (!session.idle) return true;
-    const known = this.#own ?? this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
+    const known =
+      this.#own ?? this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
     if (known !== undefined && known.catalog === this.#catalog) {
       if (!this.#isOld(known) && !(everyStatement && !this.#checked)) {
         this.#checked = false;
@@ -209,7 +211,11 @@ export class Resolution {
     this.#options.changed(this.#catalog!, state.currentUser, path);
   }
 
-  #read(statements: readonly string[], ending: 'Sync' | 'Flush', use: (results: Results) => void): void {
+  #read(
+    statements: readonly string[],
+    ending: 'Sync' | 'Flush',
+    use: (results: Results) => void,
+  ): void {
     const session = this.#session!;
     this.#reading = true;
     const { bytes, expectation } = inBand(statements, ending, (failure, results) => {
@@ -232,6 +238,7 @@ export class Resolution {
 
 function text(row: readonly (string | null)[] | undefined): string {
   const value = row?.[0];
-  if (value === undefined || value === null) throw new Error('the database did not answer a question of ours');
+  if (value === undefined || value === null)
+    throw new Error('the database did not answer a question of ours');
   return value;
 }

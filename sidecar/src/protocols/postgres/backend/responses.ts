@@ -303,7 +303,10 @@ export class Responses {
     const { first } = this.#state.inflight;
     if (first?.kind === 'InBand' || first?.kind === 'InBandSync') return;
     if (this.#rebuilds(first)) {
-      this.#output.insert(rebuildReport(view.subarray(at, end), { userCode: mayRunUserCode(first) }), end);
+      this.#output.insert(
+        rebuildReport(view.subarray(at, end), { userCode: mayRunUserCode(first) }),
+        end,
+      );
     } else this.#output.keep(at, end);
   }
 
@@ -825,5 +828,7 @@ function mayRunUserCode(expectation: Expectation | undefined): boolean {
 }
 
 function runsUserCode({ decided: { analysis } }: StatementRun): boolean {
-  return analysis.userCode || analysis.operations.some((operation) => operation.sideEffects === true);
+  return (
+    analysis.userCode || analysis.operations.some((operation) => operation.sideEffects === true)
+  );
 }

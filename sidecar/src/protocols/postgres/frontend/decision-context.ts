@@ -14,11 +14,11 @@ import type {
   Refusal,
   RequestContext,
 } from '@chaperone/core/policy/types.ts';
-import type { PolicyView } from '../../../policy-views.ts';
 import type { Analysis, StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { normalize } from '@chaperone/core/sql/postgres/normalize.ts';
+import type { PolicyView } from '../../../policy-views.ts';
 
 export type Limits = ReturnType<typeof effectiveLimits>;
 
@@ -243,6 +243,13 @@ export function emptyContext(view: PolicyView, database: string): DecisionContex
     hasUserCast: () => true,
     baseType: (typeOid) => typeOid,
   };
-  const key = { policy: view.policy, policyDigest: view.digest, catalog, database, currentUser: '', searchPath: [] };
+  const key = {
+    policy: view.policy,
+    policyDigest: view.digest,
+    catalog,
+    database,
+    currentUser: '',
+    searchPath: [],
+  };
   return new DecisionContext(key, () => '');
 }

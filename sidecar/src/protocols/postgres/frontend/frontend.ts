@@ -3,10 +3,15 @@
  * A statement's whole text is decided before a byte of it goes out; what is not understood never does.
  */
 import type { OperationDecided } from '@chaperone/core/events/types.ts';
-import type { Hold, LimitObligation, Refusal, RequestContext } from '@chaperone/core/policy/types.ts';
+import type {
+  Hold,
+  LimitObligation,
+  Refusal,
+  RequestContext,
+} from '@chaperone/core/policy/types.ts';
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
-import { bindMasks } from '../backend/mask-binding.ts';
 import type { Execution, StatementRun } from '../backend/expectation.ts';
+import { bindMasks } from '../backend/mask-binding.ts';
 import { refusalResponse } from '../errors/refusal.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
 import { Carry } from '../messages/carry.ts';
@@ -31,7 +36,7 @@ import type { SessionState } from '../session-state.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { ForwardQueue } from './forward-queue.ts';
 import type { Portal, PreparedStatement, Undo } from './names.ts';
-import { refusalOfFailure, missingPortal, missingStatement, tooLong } from './refusals.ts';
+import { missingPortal, missingStatement, refusalOfFailure, tooLong } from './refusals.ts';
 import { emptyStatement, functionCallStatement, mergedEvent } from './statements.ts';
 
 /** What the frontend asks of its session. */
@@ -131,14 +136,16 @@ export class Frontend {
       }
       const size = view.readInt32BE(at + 1);
       if (size < 4) throw new ProtocolError('InvalidLength', 'a message length is below 4');
-      if (size > maxBytes) throw new ProtocolError('TooLarge', 'a message is too long for its kind');
+      if (size > maxBytes)
+        throw new ProtocolError('TooLarge', 'a message is too long for its kind');
       const end = at + 1 + size;
       if (this.#discards(type)) {
         this.#stream(view, at, end, false);
         at = Math.min(end, length);
         continue;
       }
-      const taken = end <= length ? this.#message(type, view, at, end) : this.#part(type, view, at, end);
+      const taken =
+        end <= length ? this.#message(type, view, at, end) : this.#part(type, view, at, end);
       if (taken === 'Wait') break;
       at = Math.min(end, length);
     }
@@ -166,7 +173,10 @@ export class Frontend {
       case Message.Query:
       case Message.Parse:
         if (end - at <= this.#events.maxStatementBytes) return 'Wait';
-        this.#refuse(type === Message.Query ? 'Simple' : 'Extended', tooLong(this.#events.maxStatementBytes));
+        this.#refuse(
+          type === Message.Query ? 'Simple' : 'Extended',
+          tooLong(this.#events.maxStatementBytes),
+        );
         this.#stream(view, at, end, false);
         return 'Done';
       case Message.Bind:
@@ -385,7 +395,13 @@ export class Frontend {
       return this.#refuseDecided('Extended', refusal, run.decided.event, analyzed, entry.text);
     }
     if (isUnmaskable(run)) {
-      return this.#refuseDecided('Extended', cannotMask(run), run.decided.event, analyzed, entry.text);
+      return this.#refuseDecided(
+        'Extended',
+        cannotMask(run),
+        run.decided.event,
+        analyzed,
+        entry.text,
+      );
     }
     const decision = this.#events.record(run.decided.event, analyzed, entry.text);
     const opened: BoundPortal = {
@@ -415,7 +431,10 @@ export class Frontend {
     const text = portal.statementText;
     let run: StatementRun;
     let decision: number;
-    if (portal.first !== undefined && portal.first.run.decided.event.policyDigest === this.#policyDigest()) {
+    if (
+      portal.first !== undefined &&
+      portal.first.run.decided.event.policyDigest === this.#policyDigest()
+    ) {
       ({ run, decision } = portal.first);
       delete portal.first;
     } else {
@@ -437,7 +456,8 @@ export class Frontend {
       decision = this.#events.record(run.decided.event, portal.analyzed, text);
       this.#queue.record();
     }
-    const undo = analysis === undefined ? [] : this.#applyNames(analysis, text, 0, portal.fingerprint);
+    const undo =
+      analysis === undefined ? [] : this.#applyNames(analysis, text, 0, portal.fingerprint);
     this.#queue.pass(at, end);
     this.#state.inflight.push({
       kind: 'Execute',
@@ -454,9 +474,13 @@ export class Frontend {
 
   #describe(view: Buffer, at: number, end: number): Taken {
     const { kind, name } = parseDescribe(view, at + HEADER_BYTES, end);
-    const known = kind === 'Statement' ? this.#state.statements.get(name) : this.#state.portals.get(name);
+    const known =
+      kind === 'Statement' ? this.#state.statements.get(name) : this.#state.portals.get(name);
     if (known === undefined) {
-      return this.#refuse('Extended', kind === 'Statement' ? missingStatement(name) : missingPortal(name));
+      return this.#refuse(
+        'Extended',
+        kind === 'Statement' ? missingStatement(name) : missingPortal(name),
+      );
     }
     if (!this.#ready()) return 'Wait';
     this.#queue.pass(at, end);
@@ -644,10 +668,13 @@ export class Frontend {
     const { prepare, deallocate, declare, closeCursor, discard } = statement.effects;
     const { statements, portals } = this.#state;
     const undo: Undo[] = [];
-    if (prepare) undo.push(statements.set(prepare.name, { text, parameterTypes: [], preparedAt: index }));
+    if (prepare)
+      undo.push(statements.set(prepare.name, { text, parameterTypes: [], preparedAt: index }));
     if (deallocate) {
       undo.push(
-        deallocate.name === null ? statements.filter(() => false) : statements.delete(deallocate.name),
+        deallocate.name === null
+          ? statements.filter(() => false)
+          : statements.delete(deallocate.name),
       );
     }
     if (declare) {
@@ -662,7 +689,9 @@ export class Frontend {
       );
     }
     if (closeCursor) {
-      undo.push(closeCursor.name === null ? portals.filter(() => false) : portals.delete(closeCursor.name));
+      undo.push(
+        closeCursor.name === null ? portals.filter(() => false) : portals.delete(closeCursor.name),
+      );
     }
     if (discard === 'All') {
       undo.push(
@@ -724,7 +753,14 @@ export class Frontend {
         return 'Done';
       }
       this.#queue.insert(write.query(text));
-      inflight.push({ kind: 'Query', runs: [], index: 0, failed: false, barrier: false, replacement: error });
+      inflight.push({
+        kind: 'Query',
+        runs: [],
+        index: 0,
+        failed: false,
+        barrier: false,
+        replacement: error,
+      });
       return 'Done';
     }
     if (this.#state.idle) {
@@ -754,11 +790,14 @@ function newRun(decided: DecidedStatement): StatementRun {
 
 /** A mask is planned for a column whose type, known beforehand, it cannot keep. */
 function isUnmaskable(run: StatementRun): boolean {
-  return run.decided.permit?.masks.columns.some(
-    (mask, index) =>
-      mask !== null &&
-      mask.bind(mask.typeOid ?? run.decided.analysis.outputs?.[index]?.typeOid ?? textOid, 0) === undefined,
-  ) ?? false;
+  return (
+    run.decided.permit?.masks.columns.some(
+      (mask, index) =>
+        mask !== null &&
+        mask.bind(mask.typeOid ?? run.decided.analysis.outputs?.[index]?.typeOid ?? textOid, 0) ===
+          undefined,
+    ) ?? false
+  );
 }
 
 function cannotMask(run: StatementRun): Refusal {

@@ -12,8 +12,12 @@ export function parseOptions(options: string): (readonly [string, string])[] {
   const settings: (readonly [string, string])[] = [];
   for (let index = 0; index < words.length; index += 1) {
     let word = words[index]!;
-    if (word === '-c') word = `-c${words[(index += 1)] ?? ''}`;
-    const assignment = word.startsWith('-c') ? word.slice(2) : word.startsWith('--') ? word.slice(2) : '';
+    if (word === '-c') word = `-c${words[((index += 1))] ?? ''}`;
+    const assignment = word.startsWith('-c')
+      ? word.slice(2)
+      : word.startsWith('--')
+        ? word.slice(2)
+        : '';
     const equals = assignment.indexOf('=');
     if (equals <= 0) {
       throw new Refused(

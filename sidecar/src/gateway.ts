@@ -1,0 +1,109 @@
+/**
+ * The gateway: one listener for each target, for callers who prove who they are on each connection. Targets
+ * come and go while it runs; a listener keeps its address as long as its target is there.
+ */
+import type { ControlClient } from '@chaperone/core/control/types.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
+import type { Registry } from 'prom-client';
+import { Gatekeeper } from './gatekeeper.ts';
+import { type ListenAddress, type Listener, listen } from './listener.ts';
+import { ProxyMetrics } from './metrics.ts';
+import { PolicyViews } from './policy-views.ts';
+import type { ServerTls } from './protocols/postgres/handshake/server-tls.ts';
+import { PostgresProxy } from './protocols/postgres/index.ts';
+
+export interface GatewayOptions {
+  readonly control: ControlClient;
+  readonly recorder: SpoolRecorder;
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Callers are offered TLS when present. */
+  readonly tls?: ServerTls;
+  /** Refuses callers without TLS. */
+  readonly requireTls?: boolean;
+}
+
+/** A target that is to be listened for. */
+export interface GatewayTarget {
+  readonly uid: string;
+  /** `namespace/name`, for the log. */
+  readonly name: string;
+  readonly listen: ListenAddress;
+}
+
+export class Gateway {
+  readonly metrics: ProxyMetrics;
+  readonly #postgres: PostgresProxy;
+  readonly #logger: Logger;
+  readonly #listeners = new Map<string, Promise<Listener>>();
+
+  constructor(options: GatewayOptions) {
+    const { control, recorder, registry, clock, logger, tls, requireTls } = options;
+    this.#logger = logger;
+    this.metrics = new ProxyMetrics(registry);
+    this.#postgres = new PostgresProxy({
+      control,
+      recorder,
+      clock,
+      logger,
+      metrics: this.metrics,
+      views: new PolicyViews(),
+      gatekeeper: new Gatekeeper(recorder, clock),
+      ...(tls && { tls }),
+      ...(requireTls !== undefined && { requireTls }),
+    });
+  }
+
+  /** Open sessions. */
+  get sessions(): number {
+    return this.#postgres.size;
+  }
+
+  /**
+   * Listens for exactly these targets; returns where each is, by uid. One whose address cannot be had is
+   * left out and logged.
+   */
+  async setTargets(targets: readonly GatewayTarget[]): Promise<ReadonlyMap<string, ListenAddress>> {
+    const wanted = new Set(targets.map(({ uid }) => uid));
+    for (const [uid, listener] of this.#listeners) {
+      if (wanted.has(uid)) continue;
+      this.#listeners.delete(uid);
+      // Open sessions end by their policy, which went with the target.
+      listener.then((open) => open.close()).catch(() => {});
+    }
+    const addresses = new Map<string, ListenAddress>();
+    for (const target of targets) {
+      let listener = this.#listeners.get(target.uid);
+      if (listener === undefined) {
+        listener = listen(target.listen, (socket) => {
+          void this.#postgres.serve(socket, target.uid);
+        });
+        this.#listeners.set(target.uid, listener);
+      }
+      try {
+        addresses.set(target.uid, (await listener).address);
+      } catch (error) {
+        this.#listeners.delete(target.uid);
+        this.#logger.error(
+          { err: error, target: target.name, code: 'CHP-1020' },
+          'a target cannot be listened for',
+        );
+      }
+    }
+    return addresses;
+  }
+
+  /** Ends every session and every listener. */
+  async close(): Promise<void> {
+    const listeners = [...this.#listeners.values()];
+    this.#listeners.clear();
+    const closing = listeners.map((listener) =>
+      listener.then((open) => open.close()).catch(() => {}),
+    );
+    this.#postgres.close();
+    await Promise.all(closing);
+  }
+}
