@@ -51,13 +51,16 @@ export interface ConditionUses {
   readonly ticket: boolean;
 }
 
+/** What an evaluation takes, in steps of about a tenth of a microsecond, for lists of a length. */
 export interface ExpressionFacts {
   readonly uses: ConditionUses;
-  /** Work for each element of a list grows with the list, or is a regular expression. */
-  readonly heavy: boolean;
-  readonly loops: boolean;
+  /** Steps by how often they are taken: once, for each element, for each pair of elements. */
+  readonly steps: readonly [number, number, number];
   readonly patterns: ReadonlyMap<string, RE2JS>;
 }
+
+/** The worst pattern over the longest text takes some 100 microseconds. */
+const stepsOfRe2 = 500;
 
 /** Why an expression is not taken; the message is fit for the author of the policy. */
 export class ConditionError extends Error {
@@ -71,13 +74,13 @@ export class ConditionError extends Error {
 export function inspect(root: ASTNode): ExpressionFacts {
   const found = {
     uses: { time: false, sourceIP: false, ticket: false },
-    heavy: false,
-    loops: false,
+    steps: [0, 0, 0] as [number, number, number],
     patterns: new Map<string, RE2JS>(),
     re2Calls: 0,
   };
 
   const visit = (node: ASTNode, nesting: number): void => {
+    found.steps[nesting]! += 1;
     switch (node.op) {
       case 'value':
         return;
@@ -138,7 +141,7 @@ export function inspect(root: ASTNode): ExpressionFacts {
     if (name === 're2') {
       found.re2Calls += 1;
       if (found.re2Calls > maxRe2Calls) throw new ConditionError('too many calls of re2');
-      if (nesting > 0) found.heavy = true;
+      found.steps[nesting]! += stepsOfRe2;
       addPattern(found.patterns, args[1]);
     }
     for (const arg of args) visit(arg, nesting);
@@ -158,8 +161,6 @@ export function inspect(root: ASTNode): ExpressionFacts {
       if (!isPlainList(receiver)) {
         throw new ConditionError(`${name} works on a field, a list literal or a filter of those`);
       }
-      found.loops = true;
-      if (nesting > 0) found.heavy = true;
       for (const arg of args) visit(arg, nesting + 1);
       return;
     }

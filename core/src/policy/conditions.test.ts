@@ -68,20 +68,16 @@ describe('what gives neither true nor false', () => {
     expect(condition.evaluate(scope(['a'.repeat(513)]))).toBeUndefined();
   });
 
-  test('a list too long to be gone through', () => {
-    const relations = Array.from({ length: 201 }, (_, index) => `r${index}`);
-    const single = compileCondition('statement.relations.all(r, r != "x")');
-    const nested = compileCondition(
-      'statement.relations.all(r, statement.relations.exists(s, s == r))',
-    );
-    const matching = compileCondition('statement.relations.all(r, re2(r, "^r"))');
-    expect(single.evaluate(scope(relations))).toBe(true);
-    expect(nested.evaluate(scope(relations))).toBeUndefined();
-    expect(matching.evaluate(scope(relations))).toBeUndefined();
-    expect(nested.evaluate(scope(relations.slice(1)))).toBe(true);
-    expect(matching.evaluate(scope(relations.slice(1)))).toBe(true);
-    const many = Array.from({ length: 10_001 }, () => 'r');
-    expect(single.evaluate(scope(many))).toBeUndefined();
+  test.each([
+    ['statement.relations.all(r, r != "x")', 10_000, 50_000],
+    ['statement.relations.all(r, statement.relations.exists(s, s == r))', 100, 500],
+    ['statement.relations.all(r, re2(r, "^r"))', 100, 500],
+    ['statement.relations.all(r, statement.relations.exists(s, re2(s, "^r")))', 10, 50],
+  ])('%s with a list too long to be gone through', (expression, fits, tooMany) => {
+    const condition = compileCondition(expression);
+    const list = Array.from({ length: tooMany }, (_, index) => `r${index}`);
+    expect(condition.evaluate(scope(list.slice(0, fits)))).toBe(true);
+    expect(condition.evaluate(scope(list))).toBeUndefined();
   });
 });
 

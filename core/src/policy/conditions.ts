@@ -20,17 +20,26 @@ export { ConditionError, type ConditionUses } from './condition-check.ts';
 
 /** Longest expression, in characters; the schema of AccessPolicy says the same. */
 export const maxExpressionLength = 2048;
-/** Longest list that a comprehension goes through; for nested ones and regular expressions, the second. */
-const maxLoop = 10_000;
-const maxHeavyLoop = 200;
+/** The most steps that one evaluation may take; some 10 ms. */
+const maxSteps = 100_000;
 /** Longest text that is given to a regular expression, in characters. */
 const maxRe2Input = 512;
 
 /** A compiled `when`. Immutable; evaluations share nothing. */
 export interface Condition {
   readonly uses: ConditionUses;
+  /** An upper bound of what an evaluation takes, in steps of about a tenth of a microsecond. */
+  steps(scope: ConditionScope): number;
   /** True or false; undefined when it failed or gave anything else, which must never allow. */
   evaluate(scope: ConditionScope): boolean | undefined;
+}
+
+/** The patterns of the expression at work: evaluation is synchronous, and nothing else runs meanwhile. */
+let patternsAtWork: ExpressionFacts['patterns'] = new Map();
+
+function re2(text: string, pattern: string): boolean {
+  if (text.length > maxRe2Input) throw new ConditionError('the text is too long for re2');
+  return patternsAtWork.get(pattern)!.matcher(text).find();
 }
 
 const environment = new Environment({
@@ -79,15 +88,16 @@ const environment = new Environment({
   .registerVariable('target', 'Target')
   .registerVariable('operation', 'Operation')
   .registerVariable('statement', 'Statement')
-  .registerVariable('request', 'Request');
+  .registerVariable('request', 'Request')
+  .registerFunction('re2(string, string): bool', re2, { async: false });
 
 /** Throws ConditionError when the expression does not parse, type-check or keep to what is available. */
 export function compileCondition(expression: string): Condition {
   if (expression.length > maxExpressionLength) {
     throw new ConditionError(`the expression has more than ${maxExpressionLength} characters`);
   }
-  const facts = inspect(parse(environment, expression).ast);
-  const program = parse(withPatterns(facts.patterns), expression);
+  const program = parse(expression);
+  const facts = inspect(program.ast);
   const checked = program.check();
   if (!checked.valid) throw new ConditionError(checked.error?.summary ?? 'it does not type-check');
   if (checked.type !== 'bool') {
@@ -95,11 +105,18 @@ export function compileCondition(expression: string): Condition {
       `it gives ${checked.type ?? 'no type'}, where true or false is needed`,
     );
   }
-  const longest = facts.heavy ? maxHeavyLoop : maxLoop;
+  const steps = (scope: ConditionScope): number => {
+    const [once, each, pairs] = facts.steps;
+    if (each === 0) return once;
+    const length = longestList(scope);
+    return once + each * length + pairs * length * length;
+  };
   return {
     uses: facts.uses,
+    steps,
     evaluate(scope) {
-      if (facts.loops && longestList(scope) > longest) return undefined;
+      if (steps(scope) > maxSteps) return undefined;
+      patternsAtWork = facts.patterns;
       try {
         const result: unknown = program(scope);
         return typeof result === 'boolean' ? result : undefined;
@@ -110,17 +127,7 @@ export function compileCondition(expression: string): Condition {
   };
 }
 
-/** The environment in which `re2` knows the patterns of one expression. */
-function withPatterns(patterns: ExpressionFacts['patterns']): Environment {
-  if (patterns.size === 0) return environment;
-  const re2 = (text: string, pattern: string): boolean => {
-    if (text.length > maxRe2Input) throw new ConditionError('the text is too long for re2');
-    return patterns.get(pattern)!.matcher(text).find();
-  };
-  return environment.clone().registerFunction('re2(string, string): bool', re2, { async: false });
-}
-
-function parse(environment: Environment, expression: string): ReturnType<Environment['parse']> {
+function parse(expression: string): ReturnType<Environment['parse']> {
   try {
     return environment.parse(expression);
   } catch (error) {

@@ -378,6 +378,21 @@ describe('messages', () => {
   });
 });
 
+test('conditions that take too long together never allow, and always deny', () => {
+  const relations = Array.from({ length: 50 }, (_, index) => `shop.public.t${index}`);
+  const when = 'statement.relations.exists(r, re2(r, "^none"))';
+  const slow = Array.from({ length: 64 }, (_, index) =>
+    rule(`slow${index}`, { action: 'Deny', classes: ['Read'], when }),
+  );
+  const facts = { hasWhere: false, relations, functions: [] };
+  const { decision } = decide(policyOf(read, ...slow), statement([select], { facts }), { nowMs });
+  expect(decision).toMatchObject({ reason: 'DeniedByRule' });
+  const few = decide(policyOf(read, ...slow.slice(0, 4)), statement([select], { facts }), {
+    nowMs,
+  });
+  expect(few.decision.verdict).toBe('Allow');
+});
+
 test('the rules that do not fit cost nothing to speak of', () => {
   const many = Array.from({ length: 10_000 }, (_, index) =>
     rule(`r${index}`, { classes: ['Read'], resources: [`shop.public.t${index}`] }),

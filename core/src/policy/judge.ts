@@ -28,12 +28,17 @@ export type Judgement =
     }
   | { readonly outcome: 'RequireApproval'; readonly rule: CompiledRule };
 
+/** The most steps that the conditions of one statement may take together; some 50 ms. */
+const maxSteps = 500_000;
+
 /** Judges the operations of one statement in one request; remembers whether the request itself mattered. */
 export class Judge {
   readonly #policy: TargetPolicy;
   readonly #statement: StatementScope;
   readonly #request: RequestScope;
   #usedRequest = false;
+  #steps = 0;
+  #scope: { readonly operation: Operation; readonly scope: ConditionScope } | undefined;
 
   constructor(policy: TargetPolicy, statement: StatementAnalysis, request: RequestContext) {
     this.#policy = policy;
@@ -122,6 +127,13 @@ export class Judge {
     if (condition === undefined) return true;
     const { uses } = condition;
     if (uses.time || uses.sourceIP || uses.ticket) this.#usedRequest = true;
+    const scope = this.#scopeOf(operation);
+    this.#steps += condition.steps(scope);
+    return this.#steps > maxSteps ? undefined : condition.evaluate(scope);
+  }
+
+  #scopeOf(operation: Operation): ConditionScope {
+    if (this.#scope?.operation === operation) return this.#scope.scope;
     const scope: ConditionScope = {
       identity: this.#policy.scope.identity,
       target: this.#policy.scope.target,
@@ -129,7 +141,8 @@ export class Judge {
       statement: this.#statement,
       request: this.#request,
     };
-    return condition.evaluate(scope);
+    this.#scope = { operation, scope };
+    return scope;
   }
 }
 
