@@ -2,11 +2,15 @@ import { formatError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { registerEvents } from './commands/events.ts';
+import { registerPolicy } from './commands/policy.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerSessions } from './commands/sessions.ts';
+import { registerTicket } from './commands/ticket.ts';
 
 /** Each command adds itself; they appear in the help in this order. */
 const commands: readonly ((program: Command) => void)[] = [
+  registerTicket,
+  registerPolicy,
   registerSessions,
   registerEvents,
   registerReplay,

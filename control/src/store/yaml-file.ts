@@ -69,6 +69,16 @@ export function parseResourceFile(text: string, nowMs: number): ParsedFile {
   return { objects, problems, lines: starts };
 }
 
+/** The first document of a YAML text that is no resource, under the same bounds. Throws Error with the line. */
+export function parsePlainYaml(text: string): unknown {
+  const lines = new LineCounter();
+  const documents = readDocuments(text, lines);
+  const [first] = Array.isArray(documents) ? documents : [];
+  const read = Array.isArray(documents) ? first && readDocument(first, lines, 1) : [documents];
+  if (!Array.isArray(read)) return read?.value;
+  throw new Error(read.map(({ line, message }) => `line ${line}: ${message}`).join('; '));
+}
+
 export const isValid = (file: ParsedFile): boolean => !hasErrors(file.problems);
 
 function readDocuments(text: string, lineCounter: LineCounter): Document.Parsed[] | FileProblem {
