@@ -1,17 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { request as httpsRequest } from 'node:https';
 import { join, resolve } from 'node:path';
 import type { EventView, SessionView } from '@chaperone/collector/query/render.ts';
 import { readTokenFile } from '@chaperone/collector/tokens.ts';
+import { type Clock, systemClock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { HttpClient, type HttpResponse } from '@chaperone/runtime/http/client.ts';
 
 /** Where a collector is, and how it knows the reader. */
 export interface RecordAccess {
-  /** `http://…` or `https://…`; or the path of its socket. */
+  /** `http://…`, `https://…` or `unix:/path/of/socket`. */
   readonly url: string;
   readonly token: string;
-  /** PEM: further certificates to trust. */
+  /** PEM: the only certificates to trust. */
   readonly ca?: string;
 }
 
@@ -65,10 +65,23 @@ export function locateRecord(location: RecordLocation): RecordAccess {
 
 /** Asks a collector's query API. Every method throws ChaperoneError with what the collector said. */
 export class RecordClient {
-  readonly #access: RecordAccess;
+  readonly #http: HttpClient;
+  readonly #token: string;
 
-  constructor(access: RecordAccess) {
-    this.#access = access;
+  constructor({ url, token, ca }: RecordAccess, clock: Clock = systemClock()) {
+    this.#token = token;
+    this.#http = new HttpClient({
+      baseUrl: url,
+      clock,
+      timeoutMs: 60_000,
+      maxResponseBytes: maxAnswerBytes,
+      ...(ca !== undefined && { ca }),
+    });
+  }
+
+  /** Lets the program end: connections are kept open between questions. */
+  close(): void {
+    this.#http.close();
   }
 
   session(id: string): Promise<SessionView> {
@@ -132,42 +145,10 @@ export class RecordClient {
     return JSON.parse(checked(status, body).toString()) as Result;
   }
 
-  #get(path: string): Promise<{ readonly status: number; readonly body: Buffer }> {
-    const { url, token, ca } = this.#access;
-    const headers = { authorization: `Bearer ${token}`, accept: 'application/json' };
-    return new Promise((fulfil, reject) => {
-      const failed = (cause: Error) =>
-        reject(
-          new ChaperoneError('CHP-1020', `the collector at ${url} does not answer`, {
-            cause,
-            hint: `${cause.message}. Is it running?`,
-          }),
-        );
-      const answered = (response: IncomingMessage) => {
-        readAll(response).then(
-          (body) => fulfil({ status: response.statusCode ?? 0, body }),
-          failed,
-        );
-      };
-      const request = url.startsWith('/')
-        ? httpRequest({ socketPath: url, path, headers }, answered)
-        : url.startsWith('https:')
-          ? httpsRequest(new URL(path, url), { headers, ...(ca && { ca }) }, answered)
-          : httpRequest(new URL(path, url), { headers }, answered);
-      request.on('error', failed).end();
-    });
+  #get(path: string): Promise<HttpResponse> {
+    const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
+    return this.#http.request({ method: 'GET', path, headers });
   }
-}
-
-async function readAll(response: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.length;
-    if (bytes > maxAnswerBytes) throw new Error('the answer is larger than an answer can be');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** The body of a success; throws what the collector says otherwise. */

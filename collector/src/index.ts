@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { ShipTransport } from '@chaperone/runtime/recorder/transport.ts';
-import type { Registry } from 'prom-client';
 import type { AuthorizeIngest, AuthorizeRead } from './http/access.ts';
 import { buildServer } from './http/server.ts';
 import { Ingest } from './ingest/ingest.ts';
@@ -13,7 +12,7 @@ import { defaultIngestLimits, type IngestLimits } from './ingest/limits.ts';
 import { localTransport } from './ingest/local-transport.ts';
 import { RecordingFiles } from './ingest/recordings.ts';
 import type { CollectorLogger } from './logger.ts';
-import { CollectorMetrics } from './metrics.ts';
+import { CollectorMetrics, type MetricRegistry } from './metrics.ts';
 import { OwnRecord } from './record/own-record.ts';
 import { defaultRetention, purgeExpired, type Retention } from './retention.ts';
 import { SqliteStore } from './store/sqlite-store.ts';
@@ -23,6 +22,7 @@ import { every } from './timers.ts';
 export interface CollectorOptions {
   /** Holds `record.db` and `recordings/`; made with mode 0700 if it is missing. */
   readonly directory: string;
+  /** `socket`: an absolute path. */
   readonly listen: { readonly host: string; readonly port: number } | { readonly socket: string };
   readonly tls?: Pick<ServerOptions, 'key' | 'cert' | 'ca'>;
   readonly authorizeIngest: AuthorizeIngest;
@@ -36,13 +36,13 @@ export interface CollectorOptions {
   /** Bound of the database file in bytes; beyond it ingest is refused, as on a full disk. Default: none. */
   readonly maxStoreBytes?: number;
   readonly logger: CollectorLogger;
-  readonly metrics: Registry;
+  readonly metrics: MetricRegistry;
   readonly clock: Clock;
   readonly version: string;
 }
 
 export interface Collector {
-  /** `http://host:port`, `https://host:port`, or the path of the socket. */
+  /** `http://host:port`, `https://host:port`, or `unix:/path/of/socket`. */
   readonly url: string;
   /** For a recorder in the same process: what HTTP would do, without HTTP. */
   readonly transport: ShipTransport;
@@ -86,7 +86,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     registry: options.metrics,
     ...(options.tls && { tls: options.tls }),
     logger,
-    refused: (code) => metrics.refused(code),
+    metrics,
     ready: () => ingest.ready(),
   });
   const giveUp = async (code: 'CHP-1020' | 'CHP-6006', message: string, cause: unknown) => {
@@ -126,7 +126,9 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     async () => metrics.purged(await purgeExpired(store, ingest, record, retention, clock.nowMs())),
     failed('the purge'),
   );
-  const transport = localTransport(ingest, options.localSource ?? 'local', limits);
+  const transport = localTransport(ingest, options.localSource ?? 'local', limits, (status) =>
+    metrics.batch(status),
+  );
   let closing: Promise<void> | undefined;
 
   async function close(): Promise<void> {
@@ -164,7 +166,7 @@ function addressOf(
   { listen, tls }: CollectorOptions,
   address: AddressInfo | string | null,
 ): string {
-  if ('socket' in listen) return listen.socket;
+  if ('socket' in listen) return `unix:${listen.socket}`;
   const { port } = address as AddressInfo;
   const host = listen.host.includes(':') ? `[${listen.host}]` : listen.host;
   return `${tls ? 'https' : 'http'}://${host}:${port}`;

@@ -94,7 +94,7 @@ describe('a collector', () => {
         expect.objectContaining({ kind: 'Contradiction', session, line: second.line }),
       );
       const metrics = await (await server.get('/metrics')).text();
-      expect(metrics).toMatch(/integrity_alerts_total\{kind="Contradiction"\} [1-9]/);
+      expect(metrics).toMatch(/chaperone_ingest_alerts_total\{kind="Contradiction"\} [1-9]/);
     });
 
     test('a gap holds the acknowledgement back, and shows', async () => {

@@ -6,8 +6,8 @@ import type { Collector, CollectorOptions } from '@chaperone/collector/index.ts'
 import { startCollector } from '@chaperone/collector/index.ts';
 import { ndjson } from '@chaperone/collector/testing/events.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
+import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
 import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
-import { Registry } from 'prom-client';
 
 export const silent = { info() {}, warn() {}, error() {} };
 
@@ -27,7 +27,7 @@ export function collectorOptions(directory: string): CollectorOptions {
       token.startsWith('ship-') ? { source: token.slice('ship-'.length) } : undefined,
     authorizeRead: (token) => (Object.hasOwn(readers, token) ? readers[token] : undefined),
     logger: silent,
-    metrics: new Registry(),
+    metrics: createRegistry('collector', '0.0.0'),
     clock: systemClock(),
     version: '0.0.0',
   };

@@ -6,7 +6,7 @@ import {
   addFilterOptions,
   type FilterOptions,
   filterQuestion,
-  openRecord,
+  withRecord,
 } from './record-options.ts';
 
 export interface EventOptions extends FilterOptions {
@@ -82,5 +82,7 @@ export function registerEvents(program: Command): void {
       'decided or masked by OBJECT, NAMESPACE/OBJECT or NAMESPACE/OBJECT/RULE',
     )
     .option('--search <words>', 'statements that hold all these words; word* for a beginning')
-    .action((options: EventOptions) => listEvents(openRecord(options), options, process.stdout));
+    .action((options: EventOptions) =>
+      withRecord(options, (client) => listEvents(client, options, process.stdout)),
+    );
 }

@@ -38,7 +38,7 @@ export function addRecordOptions(command: Command): Command {
         'CHAPERONE_COLLECTOR_TOKEN_FILE',
       ),
     )
-    .option('--ca <file>', 'PEM file of certificates to trust')
+    .option('--ca <file>', 'PEM file of the only certificates to trust')
     .addOption(
       new Option('-o, --output <form>', 'table for people, json: one object a line')
         .choices(['table', 'json'])
@@ -67,7 +67,15 @@ export function filterQuestion({ from, to, identity, owner, target, order }: Fil
   return { from, to, identity, owner, target, order };
 }
 
-/** Throws ChaperoneError when the record cannot be found. */
-export function openRecord(options: RecordOptions): RecordClient {
-  return new RecordClient(locateRecord(options));
+/** Finds the record and lets `work` ask it. Throws ChaperoneError. */
+export async function withRecord(
+  options: RecordOptions,
+  work: (client: RecordClient) => Promise<void>,
+): Promise<void> {
+  const client = new RecordClient(locateRecord(options));
+  try {
+    await work(client);
+  } finally {
+    client.close();
+  }
 }

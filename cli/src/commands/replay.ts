@@ -2,7 +2,7 @@ import { replay } from '@chaperone/collector/replay/replay.ts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Output, writeJsonLines, writeLine } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
-import { addRecordOptions, openRecord, type RecordOptions } from './record-options.ts';
+import { addRecordOptions, type RecordOptions, withRecord } from './record-options.ts';
 
 export interface ReplayCommandOptions extends RecordOptions {
   /** Rows shown of each recorded result. */
@@ -37,6 +37,6 @@ export function registerReplay(program: Command): void {
   )
     .option('--rows <count>', 'rows shown of each recorded result', readRows, 20)
     .action((session: string, options: ReplayCommandOptions) =>
-      replaySession(openRecord(options), session, options, process.stdout),
+      withRecord(options, (client) => replaySession(client, session, options, process.stdout)),
     );
 }

@@ -6,7 +6,7 @@ import {
   addFilterOptions,
   type FilterOptions,
   filterQuestion,
-  openRecord,
+  withRecord,
 } from './record-options.ts';
 
 function state({ closed, acknowledged, known, startedAt }: SessionView): string {
@@ -57,6 +57,7 @@ export async function listSessions(
 
 export function registerSessions(program: Command): void {
   addFilterOptions(program.command('sessions').description('list recorded sessions')).action(
-    (options: FilterOptions) => listSessions(openRecord(options), options, process.stdout),
+    (options: FilterOptions) =>
+      withRecord(options, (client) => listSessions(client, options, process.stdout)),
   );
 }

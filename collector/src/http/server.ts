@@ -1,10 +1,10 @@
 import type { ServerOptions } from 'node:https';
 import Fastify, { type FastifyInstance } from 'fastify';
-import type { Registry } from 'prom-client';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { IngestLimits } from '../ingest/limits.ts';
 import { ingestRoutes } from '../ingest/routes.ts';
 import type { CollectorLogger } from '../logger.ts';
+import type { CollectorMetrics, MetricRegistry } from '../metrics.ts';
 import { type QueryParts, queryRoutes } from '../query/routes.ts';
 import type { AuthorizeIngest } from './access.ts';
 import { Problem, sendProblem, toProblem } from './problem.ts';
@@ -14,10 +14,10 @@ export interface ServerParts {
   readonly limits: IngestLimits;
   readonly authorizeIngest: AuthorizeIngest;
   readonly query: QueryParts;
-  readonly registry: Registry;
+  readonly registry: MetricRegistry;
+  readonly metrics: Pick<CollectorMetrics, 'batch' | 'query'>;
   readonly tls?: Pick<ServerOptions, 'key' | 'cert' | 'ca'>;
   readonly logger: CollectorLogger;
-  readonly refused: (code: string) => void;
   /** Whether the record can be written: what /readyz says. */
   readonly ready: () => Promise<boolean>;
 }
@@ -56,7 +56,6 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     };
     if (problem.status >= 500) logger.error(fields, problem.message);
     else logger.info(fields, problem.message);
-    parts.refused(problem.code);
     return sendProblem(reply, problem);
   });
   server.setNotFoundHandler((_request, reply) =>
@@ -71,9 +70,15 @@ export function buildServer(parts: ServerParts): FastifyInstance {
   server.get('/metrics', async (_request, reply) =>
     reply.type(parts.registry.contentType).send(await parts.registry.metrics()),
   );
-  server.register(async (scope) =>
-    ingestRoutes(scope, parts.ingest, parts.authorizeIngest, parts.limits),
-  );
-  server.register(async (scope) => queryRoutes(scope, parts.query));
+  server.register(async (scope) => {
+    scope.addHook('onResponse', async (request, reply) => {
+      if (request.method === 'POST') parts.metrics.batch(reply.statusCode);
+    });
+    ingestRoutes(scope, parts.ingest, parts.authorizeIngest, parts.limits);
+  });
+  server.register(async (scope) => {
+    scope.addHook('onResponse', async (_request, reply) => parts.metrics.query(reply.statusCode));
+    queryRoutes(scope, parts.query);
+  });
   return server;
 }

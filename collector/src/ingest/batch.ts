@@ -109,19 +109,28 @@ export function checkEvent(
   }
 }
 
-/** The events of an NDJSON body, all checked. Throws a 400; a batch is taken whole or not at all. */
-export function parseBatch(text: string, session: string, limits: BatchLimits): IncomingEvent[] {
-  const lines = (text.endsWith('\n') ? text.slice(0, -1) : text).split('\n', limits.maxEvents + 1);
-  if (lines.length > limits.maxEvents) {
+/** Events as JSON texts, all checked. Throws a 400, or a 413 for too many; it is all of them or none. */
+export function parseEvents(
+  texts: readonly string[],
+  session: string,
+  limits: BatchLimits,
+): IncomingEvent[] {
+  if (texts.length > limits.maxEvents) {
     throw new Problem(413, 'CHP-6011', `a batch holds at most ${limits.maxEvents} events`);
   }
-  return lines.map((json, at) => {
+  return texts.map((text, at) => {
     let value: unknown;
     try {
-      value = JSON.parse(json);
+      value = JSON.parse(text);
     } catch {
       throw invalid(at, 'not JSON');
     }
     return checkEvent(value as ShippedEvent, session, limits, at);
   });
+}
+
+/** The events of an NDJSON body, as `parseEvents`. */
+export function parseBatch(text: string, session: string, limits: BatchLimits): IncomingEvent[] {
+  const body = text.endsWith('\n') ? text.slice(0, -1) : text;
+  return parseEvents(body.split('\n', limits.maxEvents + 1), session, limits);
 }

@@ -1,38 +1,46 @@
 import { isUuid } from '@chaperone/core/events/uuid.ts';
-import {
-  type ShippedEvent,
-  ShipRefused,
-  type ShipTransport,
-} from '@chaperone/runtime/recorder/transport.ts';
-import { Problem } from '../http/problem.ts';
-import { type BatchLimits, checkEvent } from './batch.ts';
+import { ShipRefused, type ShipTransport } from '@chaperone/runtime/recorder/transport.ts';
+import { Problem, toProblem } from '../http/problem.ts';
+import { type BatchLimits, parseEvents } from './batch.ts';
 import type { Ingest } from './ingest.ts';
 
 /** The same refusal will meet the same bytes again. */
-function isFinal(error: unknown): error is Problem {
-  return error instanceof Problem && [400, 413, 415, 422].includes(error.status);
-}
+const finalStatuses: ReadonlySet<number> = new Set([400, 413, 415, 422]);
 
-async function refusing<Result>(work: () => Promise<Result>): Promise<Result> {
+/** Throws ShipRefused instead of a refusal that is final. */
+async function refusing<Result>(
+  work: () => Promise<Result>,
+  answered: (status: number) => void = () => {},
+): Promise<Result> {
   try {
-    return await work();
+    const result = await work();
+    answered(200);
+    return result;
   } catch (error) {
-    if (isFinal(error)) throw new ShipRefused(error.message, error);
+    const problem = toProblem(error);
+    answered(problem.status);
+    if (finalStatuses.has(problem.status)) throw new ShipRefused(problem.message, error);
     throw error;
   }
 }
 
-/** Shipping within the process, with the checks that HTTP has. */
-export function localTransport(ingest: Ingest, source: string, limits: BatchLimits): ShipTransport {
+/**
+ * Shipping within the process, with the checks that HTTP has. `answered` hears of each batch with the status
+ * that HTTP would answer.
+ */
+export function localTransport(
+  ingest: Ingest,
+  source: string,
+  limits: BatchLimits,
+  answered: (status: number) => void,
+): ShipTransport {
   return {
     ship: (session, lines) =>
       refusing(async () => {
         if (!isUuid(session)) throw new Problem(400, 'CHP-6001', 'the session is not a UUID');
-        const events = lines.map((line, at) =>
-          checkEvent(JSON.parse(line) as ShippedEvent, session, limits, at),
-        );
+        const events = parseEvents(lines, session, limits);
         return (await ingest.append(source, session, events)).acknowledged;
-      }),
+      }, answered),
     putRecording: (sha256, zstd) =>
       refusing(async () => void (await ingest.putRecording(sha256, zstd, 'zstd'))),
   };

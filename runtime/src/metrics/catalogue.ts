@@ -267,6 +267,12 @@ export const collectorMetrics = {
     labels: {},
     buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
   },
+  purged: {
+    type: 'counter',
+    name: 'chaperone_purged_total',
+    help: 'Events, parts and recorded chunks deleted because their retention was over, by class.',
+    labels: { class: ['Metadata', 'Statements', 'Recordings'] },
+  },
   queries: {
     type: 'counter',
     name: 'chaperone_queries_total',
