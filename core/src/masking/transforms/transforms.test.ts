@@ -244,6 +244,7 @@ describe('Fixed', () => {
     ['{"a":1}', 'jsonb', '[]', '{"a":1}', `01${Buffer.from('{"a":1}').toString('hex')}`],
     ['-7', 'int4', '5', '-7', 'fffffff9'],
     ['2.5', 'float4', '5', '2.5', '40200000'],
+    ['0.1', 'float4', '5', '0.1', '3dcccccd'],
     ['-10000.05', 'numeric', '5', '-10000.05', '00030001400000020001000001f4'],
     ['true', 'bool', 'f', 't', '01'],
     ['1999-12-31', 'date', '2024-01-01', '1999-12-31', 'ffffffff'],
@@ -324,6 +325,9 @@ describe('Hash and Pseudonym', () => {
     expect(text(hash, oids.numeric, '12.50')).toBe(text(hash, oids.numeric, '12.5'));
     expect(text(hash, oids.numeric, '10')).not.toBe(text(hash, oids.numeric, '1'));
     expect(text(hash, oids.bool, 't')).toBe('f');
+    const tenth = Buffer.from('3dcccccd', 'hex');
+    const hashed = apply(bind(hash, oids.float4, 1)!, tenth)!.readFloatBE();
+    expect(Number(text(hash, oids.float4, '0.1'))).toBe(hashed);
     const json = text(hash, oids.jsonb, '{"a": 1}')!;
     expect(JSON.parse(json)).toHaveLength(32);
     expect(hex(hash, oids.jsonb, `01${Buffer.from('{"a": 1}').toString('hex')}`)).toBe(
