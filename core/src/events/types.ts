@@ -105,6 +105,7 @@ export interface SessionClosed {
   readonly refused: number;
   readonly rows: number;
   readonly bytes: number;
+  /** The number of this event itself: nothing of the session comes after it. */
   readonly lastSeq: number;
 }
 

@@ -407,7 +407,6 @@ class Opening {
     this.counted?.();
     this.backend?.socket.destroy();
     if (this.recorder === undefined) return;
-    const { lastSeq } = this.recorder;
     this.recorder.append({
       type: 'SessionClosed',
       reason,
@@ -415,7 +414,7 @@ class Opening {
       refused: 0,
       rows: 0,
       bytes: 0,
-      lastSeq,
+      lastSeq: this.recorder.lastSeq + 1, // this event itself
     });
     this.recorder.close();
   }

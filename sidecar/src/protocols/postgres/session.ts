@@ -416,6 +416,12 @@ export class PostgresSession {
     this.#rows += execution.rows;
     this.#bytes += execution.bytes;
     metrics.completed(outcome, execution.rows);
+    for (const { ref, transform } of execution.masked.size === 0
+      ? []
+      : this.#view.policy.bundle.masks) {
+      const cells = execution.masked.get(`${ref.namespace}/${ref.object}`);
+      if (cells !== undefined) metrics.maskedCells(transform.type, cells);
+    }
     gatekeeper.countRows(this.#view.policy, execution.obligations, execution.rows);
     const recording = execution.recordResults ? recorder.endResult(execution.decision) : [];
     recorder.append({
@@ -578,7 +584,7 @@ export class PostgresSession {
       refused: this.#refused,
       rows: this.#rows,
       bytes: this.#bytes,
-      lastSeq: recorder.lastSeq,
+      lastSeq: recorder.lastSeq + 1, // this event itself
     });
     recorder.close();
     metrics.closed(reason);
