@@ -1,10 +1,12 @@
 /** Taking clients in: real sockets, hostile and ordinary ones, and two real drivers. */
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectTcp, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
 import { manualClock, systemClock } from '@chaperone/runtime/clock.ts';
 import {
   type Accepted,
@@ -25,10 +27,11 @@ import {
 } from '@chaperone/sidecar/protocols/postgres/messages/backend-reader.ts';
 import * as client from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { Startup } from '@chaperone/sidecar/protocols/postgres/messages/types.ts';
-import { afterEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import postgres from 'postgres';
 import { certificateAuthority } from '../support/certificates.ts';
+import { pythonWithPsycopg } from '../support/python.ts';
 
 const authority = certificateAuthority();
 const leaf = authority.issue(['DNS:localhost', 'IP:127.0.0.1']);
@@ -528,6 +531,11 @@ describe('the ticket', () => {
 });
 
 describe('real drivers', () => {
+  let python: string | undefined;
+  beforeAll(async () => {
+    python = await pythonWithPsycopg();
+  }, 120_000);
+
   /** A server that takes every login and then closes on whatever comes. */
   async function serve(): Promise<{ port: number; seen: AcceptedSession[]; secrets: string[] }> {
     const seen: AcceptedSession[] = [];
@@ -585,5 +593,38 @@ describe('real drivers', () => {
     await expect(sql`select 1`).rejects.toThrow(/CLOSED|closed/i);
     expect(secrets[0]).toBe('ticket');
     await sql.end({ timeout: 0 });
+  });
+
+  test.each([
+    ['plain', 'sslmode=disable', { tls: false, minor: 0 }],
+    ['GSS first, then TLS', 'sslmode=prefer gssencmode=prefer', { tls: true, minor: 0 }],
+    ['SSLRequest, verified', 'sslmode=verify-full sslrootcert=CA', { tls: true, minor: 0 }],
+    [
+      'direct TLS',
+      'sslmode=verify-full sslrootcert=CA sslnegotiation=direct',
+      { tls: true, minor: 0 },
+    ],
+    ['protocol 3.2', 'sslmode=require max_protocol_version=latest', { tls: true, minor: 2 }],
+  ])('libpq by psycopg: %s', async (_, parameters, expected) => {
+    if (python === undefined) return; // no Python on this machine
+    const directory = mkdtempSync(join(tmpdir(), 'chaperone-libpq-'));
+    try {
+      writeFileSync(join(directory, 'ca.crt'), ca);
+      const { port, seen, secrets } = await serve();
+      const dsn = `host=localhost port=${port} user=nightly password=ticket dbname=shop ${parameters}`;
+      const script = 'import sys, psycopg; psycopg.connect(sys.argv[1]).close(); print("done")';
+      const { stdout } = await promisify(execFile)(python, [
+        '-c',
+        script,
+        dsn.replace('CA', join(directory, 'ca.crt')),
+      ]);
+      expect(stdout.trim()).toBe('done');
+      expect(secrets).toEqual(['ticket']);
+      expect(seen.map((one) => [one.tls !== undefined, one.startup.minor])).toEqual([
+        [expected.tls, expected.minor],
+      ]);
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
   });
 });
