@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import { expect, test } from '@jest/globals';
+import type { EventView } from '../query/render.ts';
+import { bodies, shipped, uuid } from '../testing/events.ts';
+import { replay } from './replay.ts';
+
+const session = uuid(1);
+
+function view(seq: number, body: object, parts: EventView['parts'] = {}): EventView {
+  const { line } = shipped(session, seq, body as Parameters<typeof shipped>[2]);
+  return { receivedAt: '', event: JSON.parse(line), parts };
+}
+
+async function lines(
+  views: readonly EventView[],
+  chunks: Readonly<Record<string, Uint8Array>> = {},
+  maxRows = 10,
+): Promise<string[]> {
+  async function* source() {
+    yield* views;
+  }
+  const readChunk = async (digest: string) => chunks[digest];
+  const found: string[] = [];
+  for await (const line of replay(source(), { maxRows, readChunk })) found.push(line);
+  return found;
+}
+
+const rowMessage = (text: string): Buffer => {
+  const body = Buffer.alloc(6 + Buffer.byteLength(text));
+  body.writeInt16BE(1, 0);
+  body.writeInt32BE(Buffer.byteLength(text), 2);
+  body.write(text, 6);
+  const header = Buffer.alloc(5);
+  header.write('D');
+  header.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([header, body]);
+};
+
+test('a session from its opening to its end', async () => {
+  const content = Buffer.concat([rowMessage('Alice'), rowMessage('B\u001b[31mob')]);
+  const chunk = Buffer.concat([Buffer.alloc(16, 7), Buffer.of(0), content]);
+  const digest = createHash('sha256').update(chunk).digest('hex');
+  const completed = { ...bodies.completed(2, [digest]), masked: [{ rule: 'ssn', cells: 2 }] };
+  const shown = await lines(
+    [
+      view(1, bodies.opened()),
+      view(2, bodies.decided(), {
+        statement: { state: 'Kept', content: 'select name\nfrom orders' },
+        parameters: { state: 'Kept', content: '["7"]' },
+      }),
+      view(3, completed),
+      view(4, bodies.decided('Deny', ['shop', 'public', 'orders'], 'Delete', 'no-writes'), {
+        statement: { state: 'Purged' },
+      }),
+      view(7, bodies.closed(7)),
+    ],
+    { [digest]: chunk },
+  );
+  expect(shown).toEqual([
+    '2026-01-01T00:00:01.000000Z',
+    '+00:00.000  #1    opened by payments/nightly-report of payments, for: a report',
+    '                    from 127.0.0.1:5000 to data/orders-db, database shop',
+    '                    policy version 1, Enforce, ticket t-1',
+    '+00:01.000  #2    select name\\nfrom orders',
+    '                  parameters ["7"]',
+    '                  Allow by AccessPolicy data/reports/r',
+    '                    Select shop.public.orders',
+    '+00:02.000  #3    Ok (of #2): 1 row, 10 bytes, 1.50 ms',
+    '                    masked: 2 cells by ssn',
+    '                    Alice',
+    '                    B\\x1b[31mob',
+    '+00:03.000  #4    (statement purged)',
+    '                  Deny by AccessPolicy data/no-writes/r',
+    '                    Delete shop.public.orders',
+    '            (events 5 to 6 are not here)',
+    '+00:06.000  #7    closed: Client',
+    '                    1 statement, 0 refused, 1 row, 10 bytes',
+  ]);
+});
+
+test('only so many rows, and a word where a recording is gone', async () => {
+  const content = Buffer.concat(['a', 'b', 'c'].map(rowMessage));
+  const chunk = Buffer.concat([Buffer.alloc(16), Buffer.of(0), content]);
+  const digest = createHash('sha256').update(chunk).digest('hex');
+  const views = [view(1, bodies.completed(1, [digest]))];
+  expect((await lines(views, { [digest]: chunk }, 2)).slice(2).map((line) => line.trim())).toEqual([
+    'a',
+    'b',
+    '(further rows not shown)',
+  ]);
+  expect((await lines(views)).at(-1)).toContain('not kept');
+  expect((await lines(views, { [digest]: Buffer.from('forged') })).at(-1)).toContain('not kept');
+});
+
+test('whatever stands in an event, each line stays a line and harmless', async () => {
+  const evil = '\u001b[2J\nforged line\r\u009b1m';
+  const opened = JSON.parse(
+    JSON.stringify(bodies.opened()).replaceAll('nightly-report', JSON.stringify(evil).slice(1, -1)),
+  );
+  const shown = await lines([
+    view(1, opened),
+    view(2, { ...bodies.decided(), reason: evil }, { statement: { state: 'Kept', content: evil } }),
+    view(3, { type: 'ProtocolViolation', side: 'Client', code: evil, message: evil }),
+    view(4, { type: 'RecordGap', from: 1, to: 2, reason: evil }),
+    view(5, { type: evil }),
+  ]);
+  for (const line of shown) expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f]/);
+});
+
+test('an event whose fields are not what its type has is named all the same', async () => {
+  expect((await lines([view(1, { type: 'SessionOpened' })])).at(-1)).toMatch(
+    /SessionOpened \(not readable\)$/,
+  );
+});
