@@ -528,13 +528,14 @@ describe('where the name leads', () => {
 
 test('a cancel request to a backend that never closes ends with its deadline', async () => {
   const clock = manualClock();
-  const at = await backend(() => {});
+  const asked = Promise.withResolvers<void>();
+  const at = await backend((socket) => socket.once('data', () => asked.resolve()));
   const { address, resolve } = options(at.port);
   const cancel = forwardCancel(
     { pid: 1, secret: Buffer.alloc(4) },
     { address, tls: { mode: 'Disable' }, clock, ...(resolve && { resolve }) },
   ).catch((error: unknown) => error);
-  while (at.heard().length < 16) await new Promise(setImmediate);
+  await asked.promise;
   clock.advance(5_000);
   expect(await cancel).toMatchObject({ code: 'CHP-5008' });
 });
