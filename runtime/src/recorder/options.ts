@@ -23,7 +23,7 @@ export interface RecorderMetrics {
 export interface RecorderOptions {
   /** Of this program alone; made when it is missing. */
   readonly directory: string;
-  /** Bound of the spool, recordings included, in bytes; at least 1 MiB. Default 256 MiB. */
+  /** Bound of the spool, recordings included, in bytes; at least 16 MiB. Default 256 MiB. */
   readonly maxBytes?: number;
   /** Where events go; absent: they stay in the spool until it is full. */
   readonly transport?: ShipTransport;

@@ -26,12 +26,17 @@ import type { SessionRecorder } from './types.ts';
 
 /** A batch is written before its turn ends when it grows past this. */
 const maxBatchBytes = 1024 * 1024;
-/** Events kept in memory while the spool cannot be written; further ones are lost, and reported as a gap. */
+/**
+ * Events kept in memory while the spool cannot be written; further ones are lost, and reported as a gap.
+ * Together with one more event (2.4 MiB at most) it must fit into the smallest spool.
+ */
 const maxHeldBytes = 4 * 1024 * 1024;
 const retryMs = 1000;
 /** Open sessions that one Heartbeat names. */
 const sessionsPerHeartbeat = 500;
 const mebibyte = 1024 * 1024;
+/** Smallest bound of a spool. */
+export const minSpoolBytes = 16 * mebibyte;
 
 interface Waiting {
   readonly level: Durability;
@@ -68,8 +73,8 @@ class SpoolingRecorder implements SpoolRecorder {
   constructor(options: RecorderOptions) {
     const { clock, random, transport } = options;
     const maxBytes = options.maxBytes ?? 256 * mebibyte;
-    if (!(maxBytes >= mebibyte)) {
-      throw new ChaperoneError('CHP-1002', 'the spool needs a bound of 1 MiB at least');
+    if (!(maxBytes >= minSpoolBytes)) {
+      throw new ChaperoneError('CHP-1002', 'the spool needs a bound of 16 MiB at least');
     }
     if (options.installationKey.length < 16) {
       throw new ChaperoneError('CHP-1002', 'the installation key needs 16 bytes at least');
