@@ -36,6 +36,9 @@ function passThrough(statement: StatementAnalysis): MaskPlan {
   return { ...nothing, columns: statement.outputs.map(() => null) };
 }
 
+/** What is not known to be lax is strict. */
+const isStrict = (mask: CompiledMask): boolean => mask.source.strictness !== 'BestEffort';
+
 class Planner {
   readonly #set: MaskSet;
   readonly #statement: StatementAnalysis;
@@ -66,7 +69,7 @@ class Planner {
       for (const mask of this.#inForce(use.column)) {
         const allowed =
           use.usage === 'Lookup'
-            ? mask.source.usage !== 'None'
+            ? mask.source.usage === 'Lookup' || mask.source.usage === 'Any'
             : use.usage === 'Any' && mask.source.usage === 'Any';
         if (!allowed) return refuseUsage(mask, use);
         if (use.usage === 'Lookup') lookups.push(mask);
@@ -125,7 +128,7 @@ class Planner {
   #planColumn(output: OutputColumn): PlannedMask | null | Refusal {
     const derived = output.derived.flatMap((column) => this.#inForce(column));
     if (derived.length > 0) {
-      const strict = derived.find((mask) => mask.source.strictness === 'Strict');
+      const strict = derived.find(isStrict);
       return strict === undefined
         ? nullPlan(derived[0]!, output.typeOid)
         : refuseDerived(strict, output);
@@ -133,7 +136,7 @@ class Planner {
     const masks = this.#strictestFirst(output.values.flatMap((column) => this.#inForce(column)));
     const strictest = masks[0];
     if (strictest === undefined) return null;
-    const strict = masks.some((mask) => mask.source.strictness === 'Strict');
+    const strict = masks.some(isStrict);
     return transformPlan(strictest, strict, output.typeOid);
   }
 

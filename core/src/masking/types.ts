@@ -29,11 +29,11 @@ export interface FieldMask {
 /** What is to be done with each output column of one statement. `null`: pass as it is. */
 export interface MaskPlan {
   readonly columns: readonly (PlannedMask | null)[];
-  /** Any mask in force for this identity on this database: error texts are rebuilt (decisions 8). */
+  /** Rules that would have masked or refused something, had the identity not been exempt. */
   readonly exemptionsUsed: readonly { readonly rule: RuleRef; readonly ticket?: string }[];
   /** Protected columns used for equality; each counts against the rule's lookups. */
   readonly lookups: readonly RuleRef[];
-  /** The statement touches a protected column, or user code runs: its error texts are rebuilt. */
+  /** A relation that it touches has a protected column, or user code runs: error texts are rebuilt (decisions 8). */
   readonly rebuildErrors: boolean;
 }
 

@@ -39,7 +39,7 @@ export function compileTarget(bundle: TargetBundle, identity: BundleIdentity): T
       return mode === 'Enforce' && rule.broken === undefined ? allow : undefined;
     }
     if (mode === 'DryRun') return dryRun;
-    return rule.action === 'Deny' ? deny : approval;
+    return rule.action === 'RequireApproval' ? approval : deny;
   }
 
   return {

@@ -230,6 +230,11 @@ describe('rules that cannot be read in full', () => {
   });
 });
 
+test('an action that this version does not know denies', () => {
+  const strange = rule('strange', { action: 'Escalate' as 'Deny', classes: ['Read'] });
+  expect(verdict(policyOf(read, strange), select)).toBe('DeniedByRule');
+});
+
 describe('DryRun', () => {
   const dry = { mode: 'DryRun' } as const;
   test('is recorded and not enforced', () => {

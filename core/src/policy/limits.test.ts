@@ -123,6 +123,19 @@ describe('rows an hour', () => {
     );
   });
 
+  test('count for a whole hour, whatever the minute of the clock', () => {
+    const counter = new LimitCounter();
+    counter.addRows(hundred, 100, 59_999);
+    expect(counter.admit(hundred, 59_998 + hourMs)).toBeDefined();
+  });
+
+  test('a clock that goes back forgets none', () => {
+    const counter = new LimitCounter();
+    counter.addRows(hundred, 100, 61 * 60_000);
+    counter.addRows(hundred, 0, 0);
+    expect(counter.admit(hundred, 61 * 60_000)).toBeDefined();
+  });
+
   test('an edited rule goes on counting', () => {
     const counter = new LimitCounter();
     counter.addRows(hundred, 100, 0);

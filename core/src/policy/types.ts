@@ -166,8 +166,9 @@ declare const permitBrand: unique symbol;
 export interface Permit {
   readonly verdict: 'Allow';
   readonly [permitBrand]: true;
-  /** The rules that allowed it, one per operation at most, each once. */
+  /** The rules that allowed it, each once; several for one operation where together they allow its columns. */
   readonly rules: readonly RuleRef[];
+  /** Of every Allow rule that matched, whichever allowed it: a limit holds for all that its rule matches. */
   readonly limits: readonly LimitObligation[];
   readonly masks: MaskPlan;
   /** Verdicts that DryRun policies would have given, had they been enforced. */

@@ -144,6 +144,7 @@ describe('Email', () => {
     const partial = detector(['Email'], { type: 'Partial', keepFirst: 1 });
     expect(apply(partial, 'bob@example.com')).toBe('b**@*******.***');
     expect(apply(partial, 'ürsel@example.com')).toBe('ü****@*******.***');
+    expect(apply(partial, `${'日'.repeat(30)}@example.com`)).not.toContain('\ufffd');
   });
 });
 
@@ -193,6 +194,12 @@ describe('transforms of a hit', () => {
     const one = detector(['PaymentCard'], { type: 'Null' });
     expect(apply(one, 'a 4111111111111111 b')).toBeNull();
     expect(apply(one, 'nothing')).toBe('nothing');
+  });
+  test('a keyed transform without a key is Redact', () => {
+    const { masks } = compileMaskSet([
+      mask('scan', { detectors: ['Email'], resources: ['**'], transform: { type: 'Hash' } }),
+    ]);
+    expect(apply(bindDetectors(masks, true, false), 'bob@example.com')).toBe('*'.repeat(15));
   });
   test('several rules: the strictest takes the hit, and its rule is told', () => {
     const { masks } = compileMaskSet([

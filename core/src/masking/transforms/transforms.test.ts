@@ -300,6 +300,12 @@ describe('Hash and Pseudonym', () => {
     expect(text(pseudonym, oids.text, value, otherKey)).not.toBe(masked);
   });
 
+  test('a long value has a pseudonym that does not repeat, also in place', () => {
+    const masked = text(pseudonym, oids.text, 'x'.repeat(200))!;
+    expect(masked).toMatch(/^[a-z]{200}$/);
+    expect(masked.slice(0, 32)).not.toBe(masked.slice(32, 64));
+  });
+
   test('numbers keep their digits and sign', () => {
     expect(text(pseudonym, oids.int4, '-4711')).toMatch(/^-[1-9]\d{3}$/);
     expect(text(pseudonym, oids.numeric, '-0047.110')).toMatch(/^-00[1-9]\d\.\d{3}$/);
