@@ -96,12 +96,13 @@ CREATE TABLE snapshots (
 `;
 
 /**
- * Opens the tables, making them in an empty database. WAL with synchronous=FULL: a commit is on disk when it
- * returns. secure_delete: what is purged is overwritten. Throws on a database of a newer version.
+ * Opens the tables, making them in an empty database. A write-ahead log with synchronous=NORMAL: see WalSync
+ * for when a commit is on disk. secure_delete: what is purged is overwritten. Throws on a database of a newer
+ * version.
  */
 export function prepareSchema(database: DatabaseSync): void {
   database.exec(
-    'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF',
+    'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA trusted_schema = OFF',
   );
   const { user_version: found } = database.prepare('PRAGMA user_version').get() as {
     user_version: number;

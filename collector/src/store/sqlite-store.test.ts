@@ -34,13 +34,60 @@ test('what was acknowledged is there when the file is opened again', async () =>
   await second.close();
 });
 
-test('commits reach the disk: write-ahead log, synchronous FULL', async () => {
-  const path = newPath();
-  const store = new SqliteStore(path);
-  const other = new DatabaseSync(path);
-  expect(other.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
-  other.close();
-  await store.close();
+describe('on disk before it is acknowledged', () => {
+  type Flush = (error: Error | null) => void;
+  /** A store whose flushes end when the test says so, and what each append came to. */
+  function controlled() {
+    const flushes: Flush[] = [];
+    const store = new SqliteStore(newPath(), { datasync: (_fd, done) => void flushes.push(done) });
+    const outcomes: Record<number, string> = {};
+    const append = (seq: number) =>
+      store.append(batch(seq, 'select 1')).then(
+        ({ acknowledged }) => void (outcomes[seq] = `acknowledged ${acknowledged}`),
+        (error: Error) => void (outcomes[seq] = error.message),
+      );
+    return { store, flushes, outcomes, append };
+  }
+  /** Lets a commit and what follows it run. */
+  const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+  test('an append waits for a flush that began after its commit, and shares it', async () => {
+    const { store, flushes, outcomes, append } = controlled();
+    void append(1);
+    await turn();
+    expect([flushes.length, outcomes]).toEqual([1, {}]);
+    void append(2);
+    await turn();
+    void append(3);
+    await turn();
+    expect(flushes).toHaveLength(1);
+    flushes[0]!(null);
+    await turn();
+    expect([flushes.length, outcomes]).toEqual([2, { 1: 'acknowledged 1' }]);
+    flushes[1]!(null);
+    await turn();
+    expect(outcomes).toMatchObject({ 2: 'acknowledged 2', 3: 'acknowledged 3' });
+    void append(1); // a duplicate, too: the first one may not be on disk yet
+    await turn();
+    expect(flushes).toHaveLength(3);
+    flushes[2]!(null);
+    await store.close();
+  });
+
+  test('after a flush failed nothing is acknowledged any more', async () => {
+    const { store, flushes, outcomes, append } = controlled();
+    void append(1);
+    await turn();
+    void append(2);
+    await turn();
+    flushes[0]!(new Error('EIO'));
+    await turn();
+    await append(3);
+    expect(outcomes).toEqual({ 1: 'EIO', 2: 'EIO', 3: 'EIO' });
+    expect(flushes).toHaveLength(1);
+    expect(await store.writable()).toBe(false);
+    await store.close();
+  });
 });
 
 test('a purged statement is nowhere in the files any more', async () => {

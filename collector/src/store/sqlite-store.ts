@@ -14,6 +14,7 @@ import type {
   Store,
   StoredRecording,
 } from './types.ts';
+import { type DataSync, WalSync } from './wal-sync.ts';
 
 interface Pending {
   readonly batch: Batch;
@@ -21,23 +22,37 @@ interface Pending {
   readonly reject: (error: unknown) => void;
 }
 
+export interface SqliteStoreOptions {
+  /** Bound of the file in pages of 4 KiB; beyond it appends fail as on a full disk. */
+  readonly maxPages?: number;
+  readonly datasync?: DataSync;
+}
+
 /**
- * The record in one SQLite file. Batches that arrive in one event-loop turn share a commit (one fdatasync
- * for all of them); each stands or falls by itself.
+ * The record in one SQLite file. Batches that arrive in one event-loop turn share a commit, and those that
+ * commit while a flush is under way share the next one; each stands or falls by itself. Nothing that changes
+ * the record resolves before it is flushed to disk.
  */
 export class SqliteStore implements Store {
   readonly #database: DatabaseSync;
   readonly #append: (batch: Batch) => AppendResult;
   readonly #gaps: ReturnType<typeof gapAlerter>;
+  /** Absent for a database in memory. */
+  readonly #log: WalSync | undefined;
   #pending: Pending[] = [];
 
   /**
-   * `path`: the database file, made if absent. `maxPages` of 4 KiB bound its size: beyond it appends fail as
-   * on a full disk. Throws when it cannot be opened or is of a newer version.
+   * `path`: the database file, made if absent; or `:memory:`. Throws when it cannot be opened or is of a newer
+   * version.
    */
-  constructor(path: string, options: { readonly maxPages?: number } = {}) {
+  constructor(path: string, options: SqliteStoreOptions = {}) {
     this.#database = new DatabaseSync(path, { timeout: 5000 });
     prepareSchema(this.#database);
+    if (path !== ':memory:') {
+      // What an earlier process committed and did not flush is in the database, flushed, after this.
+      this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      this.#log = new WalSync(path, options.datasync);
+    }
     if (options.maxPages !== undefined) {
       this.#database.exec(`PRAGMA max_page_count = ${options.maxPages}`);
     }
@@ -51,11 +66,11 @@ export class SqliteStore implements Store {
   append(batch: Batch): Promise<AppendResult> {
     return new Promise((resolve, reject) => {
       this.#pending.push({ batch, resolve, reject });
-      if (this.#pending.length === 1) setImmediate(() => this.#flush());
+      if (this.#pending.length === 1) setImmediate(() => this.#commit());
     });
   }
 
-  #flush(): void {
+  #commit(): void {
     const pending = this.#pending;
     this.#pending = [];
     const settled: (() => void)[] = [];
@@ -79,7 +94,26 @@ export class SqliteStore implements Store {
       for (const { reject } of pending) reject(error);
       return;
     }
-    for (const settle of settled) settle();
+    this.#flushed().then(
+      () => {
+        for (const settle of settled) settle();
+      },
+      (error: unknown) => {
+        for (const { reject } of pending) reject(error);
+      },
+    );
+  }
+
+  /** Resolves once everything committed so far is on disk. */
+  #flushed(): Promise<void> {
+    return this.#log?.flushed() ?? Promise.resolve();
+  }
+
+  /** A change that is on disk when this resolves. */
+  async #change<Result>(work: () => Result): Promise<Result> {
+    const result = this.#transaction(work);
+    await this.#flushed();
+    return result;
   }
 
   #transaction<Result>(work: () => Result): Result {
@@ -115,18 +149,20 @@ export class SqliteStore implements Store {
   }
 
   async raiseGapAlerts(beforeMs: number, nowMs: number) {
-    return this.#transaction(() => this.#gaps(beforeMs, nowMs));
+    return this.#change(() => this.#gaps(beforeMs, nowMs));
   }
 
   async setHold(session: string, hold: boolean) {
-    const { changes } = this.#database
-      .prepare('UPDATE sessions SET hold = ? WHERE id = ?')
-      .run(hold ? 1 : 0, session);
+    const { changes } = await this.#change(() =>
+      this.#database
+        .prepare('UPDATE sessions SET hold = ? WHERE id = ?')
+        .run(hold ? 1 : 0, session),
+    );
     return changes === 1;
   }
 
   async addRecording(...[sha256, bytes, receivedMs, indexed]: Parameters<Store['addRecording']>) {
-    this.#transaction(() => {
+    await this.#change(() => {
       this.#database
         .prepare(
           `INSERT INTO recordings (sha256, bytes, received_ms) VALUES (?, ?, ?)
@@ -149,9 +185,11 @@ export class SqliteStore implements Store {
   }
 
   async putSnapshot(digest: string, content: string, receivedMs: number) {
-    this.#database
-      .prepare('INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)')
-      .run(digest, content, receivedMs);
+    await this.#change(() =>
+      this.#database
+        .prepare('INSERT OR IGNORE INTO snapshots VALUES (?, ?, ?)')
+        .run(digest, content, receivedMs),
+    );
   }
 
   async snapshot(digest: string) {
@@ -162,7 +200,7 @@ export class SqliteStore implements Store {
   }
 
   async purge(retention: RetentionClass, beforeMs: number) {
-    const result = this.#transaction(() => purge(this.#database, retention, beforeMs));
+    const result = await this.#change(() => purge(this.#database, retention, beforeMs));
     // The write-ahead log still holds the old pages: what is purged is gone once it is emptied.
     if (result.count > 0) this.#database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     return result;
@@ -172,7 +210,7 @@ export class SqliteStore implements Store {
     try {
       // As much as a large batch: room for less would let it flap.
       const probe = 'CREATE TABLE probe (x); INSERT INTO probe VALUES (zeroblob(1048576))';
-      this.#transaction(() => this.#database.exec(`${probe}; DROP TABLE probe`));
+      await this.#change(() => this.#database.exec(`${probe}; DROP TABLE probe`));
       return true;
     } catch {
       return false;
@@ -181,7 +219,8 @@ export class SqliteStore implements Store {
 
   /** Writes what is pending, then closes the file. */
   async close() {
-    if (this.#pending.length > 0) this.#flush();
+    if (this.#pending.length > 0) this.#commit();
+    await this.#log?.close();
     this.#database.close();
   }
 }
