@@ -29,13 +29,18 @@ export class Snapshot {
     return this.#version;
   }
 
-  apply({ events, resourceVersion }: WatchBatch): void {
+  /** Whether anything but status changed. */
+  apply({ events, resourceVersion }: WatchBatch): boolean {
+    let changed = false;
     for (const { type, object } of events) {
       const objects = this.#kinds.get(object.kind)!;
-      if (type === 'Deleted') objects.delete(objectKey(object));
-      else objects.set(objectKey(object), object);
+      const key = objectKey(object);
+      changed ||= type !== 'Modified' || !isStatusOnly(objects.get(key), object);
+      if (type === 'Deleted') objects.delete(key);
+      else objects.set(key, object);
     }
     this.#version = Number(resourceVersion);
+    return changed;
   }
 
   get<K extends StoredKind>(kind: K, namespace: string, name: string): Stored<K> | undefined {
@@ -48,4 +53,11 @@ export class Snapshot {
     entries.sort(([a], [b]) => (a < b ? -1 : 1));
     return entries.map(([, object]) => object as Stored<K>);
   }
+}
+
+/** A change of status leaves the generation, the labels and the annotations. */
+function isStatusOnly(before: Stored | undefined, after: Stored): boolean {
+  const meta = ({ metadata }: Stored): string =>
+    JSON.stringify([metadata.uid, metadata.generation, metadata.labels, metadata.annotations]);
+  return before !== undefined && meta(before) === meta(after);
 }

@@ -71,7 +71,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
     new Map(objects.map((object) => [object.metadata.uid, object]));
 
   const stop = store.watch(watchedKinds, (batch) => {
-    snapshot.apply(batch);
+    if (!snapshot.apply(batch)) return;
     identities = byUid(snapshot.all('MachineIdentity'));
     targets = byUid(snapshot.all('Target'));
     for (const uid of [...bundles.keys()]) {

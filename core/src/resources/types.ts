@@ -265,7 +265,7 @@ export interface MachineIdentitySubject {
 
 /** How often the owner has to confirm that the identity is still needed. */
 export interface MachineIdentityReview {
-  /** The interval as hours, minutes and seconds, such as 2160h for 90 days. */
+  /** The interval as hours, minutes and seconds, such as 2160h for 90 days. It runs from the annotation chaperone.dev/reviewed-at (RFC 3339), or from the identity's creation. */
   readonly every: string;
 }
 

@@ -1,0 +1,244 @@
+import { manualClock } from '@chaperone/runtime/clock.ts';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import type { Stored } from '../store/resource-store.ts';
+import { type TestDirectory, testDirectory } from '../store/testing.ts';
+import { startStatusController } from './status-controller.ts';
+import { wantedStatuses } from './statuses.ts';
+import { snapshotOf, stored } from './testing.ts';
+
+const nowMs = Date.UTC(2026, 5, 1);
+const refs = (namespace?: string) => ({
+  targetRefs: [{ name: 't', ...(namespace && { namespace }) }],
+});
+const target = (spec = {}): Stored => stored('Target', 'data/t', spec);
+const secret = (labels: Record<string, string> = { 'chaperone.dev/target': 't' }): Stored =>
+  stored('Secret', 'data/s', { stringData: { username: 'u', password: 'p' } }, labels);
+const allow = [{ name: 'r', action: 'Allow', classes: ['Read'], resources: ['**'] }];
+const deny = [{ name: 'r', action: 'Deny', classes: ['Read'], resources: ['**'] }];
+
+/** `Ready: False SecretNotFound` for each condition of the first object. */
+function conditions(object: Stored, ...others: Stored[]): string[] {
+  const found = wantedStatuses(snapshotOf(object, ...others), nowMs).find(
+    (wanted) => wanted.object === object,
+  );
+  const list = found?.patch.conditions as { type: string; status: string; reason: string }[];
+  return list.map(({ type, status, reason }) => `${type}: ${status} ${reason}`);
+}
+
+describe('wantedStatuses', () => {
+  const calm = [
+    'Expiring: False NoExpiry',
+    'ReviewDue: False NoReview',
+    'Conflict: False NoConflict',
+  ];
+  const identity = (spec = {}, meta = {}): Stored =>
+    stored('MachineIdentity', 'pay/a', spec, {}, meta);
+
+  test.each<[string, Stored, Stored[], string[]]>([
+    ['a plain identity', identity(), [], ['Ready: True Ready', ...calm]],
+    ['a suspended one', identity({ suspended: true }), [], ['Ready: False Suspended', ...calm]],
+    [
+      'one that expires in 14 days',
+      identity({ expiresAt: '2026-06-15T00:00:00Z' }),
+      [],
+      ['Ready: True Ready', 'Expiring: True ExpiresSoon', ...calm.slice(1)],
+    ],
+    [
+      'one that expires later',
+      identity({ expiresAt: '2026-06-15T00:00:01Z' }),
+      [],
+      ['Ready: True Ready', 'Expiring: False NotSoon', ...calm.slice(1)],
+    ],
+    [
+      'one that has expired',
+      identity({ expiresAt: '2026-06-01T00:00:00Z' }),
+      [],
+      ['Ready: False Expired', 'Expiring: True Expired', ...calm.slice(1)],
+    ],
+    [
+      'one to be reviewed',
+      identity({ review: { every: '2160h' } }),
+      [],
+      ['Ready: True Ready', calm[0]!, 'ReviewDue: True Overdue', calm[2]!],
+    ],
+    [
+      'one just reviewed',
+      identity(
+        { review: { every: '2160h' } },
+        { annotations: { 'chaperone.dev/reviewed-at': '2026-05-01T00:00:00Z' } },
+      ),
+      [],
+      ['Ready: True Ready', calm[0]!, 'ReviewDue: False NotDue', calm[2]!],
+    ],
+    [
+      'one reviewed ahead of time',
+      identity(
+        { review: { every: '2160h' } },
+        { annotations: { 'chaperone.dev/reviewed-at': '2999-01-01T00:00:00Z' } },
+      ),
+      [],
+      ['Ready: True Ready', calm[0]!, 'ReviewDue: True Overdue', calm[2]!],
+    ],
+    [
+      'one whose subject an older one has',
+      identity(),
+      [stored('MachineIdentity', 'pay/z', {}, {}, { creationTimestamp: '2025-01-01T00:00:00Z' })],
+      ['Ready: False SubjectConflict', calm[0]!, calm[1]!, 'Conflict: True SubjectTaken'],
+    ],
+    [
+      'one whose subject a younger one claims',
+      identity(),
+      [stored('MachineIdentity', 'pay/z', {}, {}, { creationTimestamp: '2026-02-01T00:00:00Z' })],
+      ['Ready: True Ready', ...calm],
+    ],
+
+    [
+      'a target with its credential',
+      target(),
+      [secret()],
+      ['Ready: True Ready', 'CredentialsResolved: True Resolved'],
+    ],
+    [
+      'a target that observes',
+      target({ enforcement: 'Observe' }),
+      [secret()],
+      ['Ready: True Observing', 'CredentialsResolved: True Resolved'],
+    ],
+    [
+      'a target without Secret',
+      target(),
+      [],
+      ['Ready: False SecretNotFound', 'CredentialsResolved: False SecretNotFound'],
+    ],
+    [
+      'a target with another one’s Secret',
+      target(),
+      [secret({})],
+      ['Ready: False SecretNotMarked', 'CredentialsResolved: False SecretNotMarked'],
+    ],
+    [
+      'a target without its CA',
+      target({ tls: { caRef: { name: 'ca' } } }),
+      [secret()],
+      ['Ready: False CANotFound', 'CredentialsResolved: True Resolved'],
+    ],
+
+    [
+      'a policy',
+      stored('AccessPolicy', 'data/p', { ...refs(), rules: allow }),
+      [target()],
+      ['Ready: True Ready', 'Accepted: True Accepted'],
+    ],
+    [
+      'a policy without target',
+      stored('AccessPolicy', 'data/p', { ...refs(), rules: allow }),
+      [],
+      ['Ready: False TargetNotFound', 'Accepted: False TargetNotFound'],
+    ],
+    [
+      'a policy whose selector matches nothing',
+      stored('AccessPolicy', 'data/p', {
+        targetRefs: undefined,
+        selector: { matchLabels: { a: 'b' } },
+      }),
+      [target()],
+      ['Ready: False TargetNotFound', 'Accepted: False TargetNotFound'],
+    ],
+    [
+      'a policy that may not grant',
+      stored('AccessPolicy', 'pay/p', { ...refs('data'), rules: allow }),
+      [target()],
+      ['Ready: False NotPermitted', 'Accepted: False NotPermitted'],
+    ],
+    [
+      'a policy that only denies elsewhere',
+      stored('AccessPolicy', 'pay/p', { ...refs('data'), rules: deny }),
+      [target()],
+      ['Ready: True Ready', 'Accepted: True Accepted'],
+    ],
+    [
+      'a policy whose condition does not compile',
+      stored('AccessPolicy', 'data/p', { ...refs(), rules: [{ ...allow[0], when: 'nonsense(' }] }),
+      [target()],
+      ['Ready: False InvalidCondition', 'Accepted: False InvalidCondition'],
+    ],
+
+    [
+      'a mask',
+      stored('MaskingRule', 'data/m', refs()),
+      [target()],
+      ['Ready: True Ready', 'Accepted: True Accepted'],
+    ],
+    [
+      'a mask that does not count',
+      stored('MaskingRule', 'pay/m', refs('data')),
+      [target()],
+      ['Ready: False NotPermitted', 'Accepted: False NotPermitted'],
+    ],
+    [
+      'a mask without its key',
+      stored('MaskingRule', 'data/m', {
+        ...refs(),
+        transform: { type: 'Hash' },
+        keyRef: { name: 'k' },
+      }),
+      [target()],
+      ['Ready: False KeyNotFound', 'Accepted: False KeyNotFound'],
+    ],
+  ])('%s', (_, object, others, expected) => {
+    expect(conditions(object, ...others)).toEqual(expected);
+  });
+
+  test('the time of a transition stays while the status does', () => {
+    const first = wantedStatuses(snapshotOf(target()), nowMs)[0]!;
+    const before = { ...target(), status: first.patch } as Stored;
+    expect(wantedStatuses(snapshotOf(before), nowMs + 1000)).toEqual([]);
+    const [after] = wantedStatuses(snapshotOf(before, secret({})), nowMs + 1000);
+    const transitions = (after!.patch.conditions as { lastTransitionTime: string }[]).map(
+      ({ lastTransitionTime }) => lastTransitionTime,
+    );
+    expect(transitions).toEqual([new Date(nowMs).toISOString(), new Date(nowMs).toISOString()]);
+  });
+});
+
+describe('startStatusController', () => {
+  let directory: TestDirectory;
+  afterEach(async () => directory.close());
+
+  test('writes once, does not chase its own writes, and notices what comes due', async () => {
+    directory = testDirectory({
+      'a.yaml': `apiVersion: chaperone.dev/v1alpha1
+kind: MachineIdentity
+metadata: { name: a, namespace: pay }
+spec:
+  owner: { team: t }
+  purpose: p
+  subjects: [ { serviceAccount: { name: a } } ]
+  expiresAt: 2026-01-01T00:00:30Z
+`,
+    });
+    const store = await directory.open();
+    const clock = manualClock();
+    const controller = startStatusController({
+      store,
+      clock,
+      onError(error) {
+        throw error;
+      },
+    });
+    await controller.settled();
+    const get = async () => (await store.get('MachineIdentity', 'pay', 'a'))!;
+    const first = await get();
+    expect(first.status?.conditions?.[0]).toMatchObject({ type: 'Ready', status: 'True' });
+    expect(first.status?.observedGeneration).toBe(1);
+    clock.advance(60_000);
+    await controller.settled();
+    const second = await get();
+    expect(second.status?.conditions?.[0]).toMatchObject({ status: 'False', reason: 'Expired' });
+    clock.advance(60_000);
+    await controller.settled();
+    expect((await get()).metadata.resourceVersion).toBe(second.metadata.resourceVersion);
+    controller.stop();
+    expect(clock.pendingTimers()).toBe(0);
+  });
+});
