@@ -99,6 +99,8 @@ function reportView(run: Run, relation: CatalogRelation, view: ViewAnalysis): vo
   }
   if (view.userCode) run.findings.userCode = true;
   for (const name of view.functions) run.findings.functions.add(name);
+  // A view of a view depends on the inner one's conditions too.
+  for (const id of view.influences) run.findings.influences.add(id);
   if (view.effects.resolution === true) run.effects = { ...run.effects, resolution: true };
 }
 

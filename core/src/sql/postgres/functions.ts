@@ -22,7 +22,7 @@ export const pureFunctions: ReadonlySet<string> = words(`
   quote_nullable regexp_count regexp_instr regexp_like regexp_match regexp_matches regexp_replace
   regexp_split_to_array regexp_split_to_table regexp_substr repeat replace reverse right rpad rtrim sha224
   sha256 sha384 sha512 similar_escape similar_to_escape split_part starts_with string_to_array
-  string_to_table strpos substr substring textcat textlen to_ascii to_bin to_hex to_oct translate trim
+  string_to_table strpos substr substring textcat textlen to_ascii to_bin to_hex to_oct translate
   unicode_assigned unistr upper get_bit get_byte set_bit set_byte bit_count bytea_string_agg_finalfn
 
   age clock_timestamp date_add date_bin date_part date_subtract date_trunc extract isfinite justify_days
@@ -35,9 +35,9 @@ export const pureFunctions: ReadonlySet<string> = words(`
   array_sort array_to_string array_upper cardinality trim_array unnest generate_series
   generate_subscripts
 
-  array_to_json json json_array_element json_array_element_text json_array_elements
+  array_to_json json_array_element json_array_element_text json_array_elements
   json_array_elements_text json_array_length json_build_array json_build_object json_each json_each_text
-  json_extract_path json_extract_path_text json_object json_object_keys json_scalar json_strip_nulls
+  json_extract_path json_extract_path_text json_object json_object_keys json_strip_nulls
   json_to_record json_to_recordset json_typeof jsonb_array_elements jsonb_array_elements_text
   jsonb_array_length jsonb_build_array jsonb_build_object jsonb_concat jsonb_contains jsonb_delete
   jsonb_delete_path jsonb_each jsonb_each_text jsonb_exists jsonb_exists_all jsonb_exists_any
@@ -75,7 +75,7 @@ export const pureFunctions: ReadonlySet<string> = words(`
   num_nonnulls num_nulls pg_collation_for pg_column_compression pg_column_size
   pg_size_bytes pg_size_pretty pg_typeof hashtext hashtextextended xml xml_is_well_formed
   xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists xmltext xpath xpath_exists
-  texteq textne int4eq int4ne booleq
+  setseed texteq textne int4eq int4ne booleq
 `);
 
 /** Of the pure ones, those whose result differs from call to call or row to row. */
@@ -96,6 +96,7 @@ export const catalogFunctions: ReadonlySet<string> = words(`
   aclexplode acldefault makeaclitem
   inet_client_addr inet_client_port inet_server_addr inet_server_port
   obj_description shobj_description
+  pg_basetype pg_get_acl pg_settings_get_flags
   pg_available_extension_versions pg_available_extensions pg_backend_pid pg_blocking_pids
   pg_char_to_encoding pg_client_encoding pg_collation_actual_version pg_collation_is_visible
   pg_column_is_updatable pg_conf_load_time pg_conversion_is_visible pg_database_collation_actual_version
@@ -118,7 +119,7 @@ export const catalogFunctions: ReadonlySet<string> = words(`
   pg_ts_config_is_visible pg_ts_dict_is_visible pg_ts_parser_is_visible pg_ts_template_is_visible
   pg_type_is_visible to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc
   to_regprocedure to_regrole to_regtype to_regtypemod
-  current_database current_catalog current_schema current_schemas current_user session_user user version
+  current_database current_schema current_schemas current_user session_user system_user getpgusername version
   unicode_version icu_unicode_version pg_current_snapshot pg_current_xact_id pg_current_xact_id_if_assigned
   pg_visible_in_snapshot pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin pg_xact_status txid_current
   txid_current_if_assigned txid_current_snapshot txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin

@@ -1,7 +1,7 @@
 /**
  * Which relations of pg_catalog and information_schema come with any access (decisions 7): definitions and
  * counters that drivers, ORMs and psql read. What is not listed is Unknown. Never to be listed: what shows
- * values (pg_stats*, pg_statistic, pg_statistic_ext_data, pg_largeobject), other sessions' texts
+ * values (pg_stats*, pg_statistic, pg_statistic_ext_data, pg_largeobject itself), other sessions' texts
  * (pg_stat_activity, pg_stat_statements, pg_prepared_statements, pg_cursors), and secrets or places of
  * secrets (pg_authid, pg_shadow, pg_user_mapping*, pg_subscription, pg_db_role_setting, pg_hba_file_rules,
  * pg_file_settings). pg_statistic_ext is listed: it holds definitions only, and psql's \d reads it.
@@ -11,7 +11,7 @@ const reviewedCatalog: ReadonlySet<string> = new Set(
    pg_available_extensions pg_available_extension_versions pg_cast pg_class pg_collation pg_constraint
    pg_conversion pg_database pg_default_acl pg_depend pg_description pg_enum pg_event_trigger pg_extension
    pg_foreign_data_wrapper pg_foreign_server pg_foreign_table pg_group pg_index pg_indexes pg_inherits
-   pg_init_privs pg_language pg_locks pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily
+   pg_init_privs pg_language pg_largeobject_metadata pg_locks pg_matviews pg_namespace pg_opclass pg_operator pg_opfamily
    pg_partitioned_table pg_policies pg_policy pg_proc pg_publication pg_publication_namespace
    pg_publication_rel pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels
    pg_sequence pg_sequences pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_statistic_ext
