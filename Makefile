@@ -1,28 +1,56 @@
-# `make demo` and `make test` do all the set-up on a fresh machine.
+# Every target does its own set-up: a machine with make, bash, Node 20 or later and npm is enough. The Node
+# that the programs need comes from npm, into node_modules/.bin, which stands first in PATH here.
 SHELL := /bin/bash
-NPM_RUN := npm run --silent
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
+INSTALLED := node_modules/.package-lock.json
+
+# For `make image`: the engine, the name, and the image below (empty: the Dockerfile's own).
+ENGINE ?= docker
+IMAGE ?= chaperone:dev
+BASE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster unit integration lint types bench build image clean
+.PHONY: help demo test test-cluster types lint unit integration bench build image clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
-node_modules/.package-lock.json: package.json package-lock.json .npmrc $(wildcard */package.json)
+$(INSTALLED): package.json package-lock.json .npmrc $(wildcard */package.json)
 	npm ci --no-engine-strict --loglevel=error
 	@touch $@
 
-lint: node_modules/.package-lock.json ## format, lint and import directions
-	$(NPM_RUN) lint
+demo: $(INSTALLED) ## watch a real PostgreSQL being governed; KEEP=1 leaves it running
+	@node scripts/demo.ts $(if $(KEEP),--keep)
 
-types: node_modules/.package-lock.json ## type-check
-	$(NPM_RUN) types
+test: types lint ## everything but the cluster tests
+	$(JEST) --selectProjects unit integration
 
-unit: node_modules/.package-lock.json ## unit tests
-	$(NPM_RUN) unit
+test-cluster: ## nothing yet: cluster tests come with the operator
+	@echo "test-cluster: there are no cluster tests yet (they come with the operator); nothing was run."
 
-build: node_modules/.package-lock.json ## one bundle per program, in dist/
-	$(NPM_RUN) build
+types: $(INSTALLED) ## type-check
+	tsc --noEmit
+
+lint: $(INSTALLED) ## format, lint and import directions
+	biome check .
+	node scripts/check-imports.ts
+
+unit: $(INSTALLED) ## unit tests
+	$(JEST) --selectProjects unit
+
+integration: $(INSTALLED) ## tests with processes, sockets and real databases
+	$(JEST) --selectProjects integration
+
+bench: $(INSTALLED) ## measure against direct connections
+	node test/bench/bench.ts
+
+build: $(INSTALLED) ## one bundle per program, in dist/
+	node scripts/build.ts
+
+image: build ## container image; ENGINE=podman|buildah, BASE=…, IMAGE=…
+	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
 
 clean: ## remove what was built
 	rm -rf dist coverage .bench
