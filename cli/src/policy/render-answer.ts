@@ -1,5 +1,5 @@
 import { formatResource } from '@chaperone/core/policy/resource-pattern.ts';
-import type { Simulation } from '@chaperone/core/policy/simulate.ts';
+import type { SimulatedMask, Simulation } from '@chaperone/core/policy/simulate.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
 import type { Answer } from './policy-case.ts';
 
@@ -20,15 +20,15 @@ export function renderAnswer(answer: Answer): string[] {
 }
 
 function renderStatement(statement: Simulation): string[] {
+  const masks = statement.masks.filter((mask) => !isScan(mask));
+  const scans = statement.masks.filter(isScan);
   return [
     ...field('rule', statement.rules),
     ...field('why', statement.message === undefined ? [] : [statement.message]),
     ...field('hint', statement.hint === undefined ? [] : [statement.hint]),
     ...field('operations', statement.operations.map(renderOperation)),
-    ...field(
-      'masks',
-      statement.masks.map(({ column, rule, transform }) => `${column}: ${transform} (${rule})`),
-    ),
+    ...field('masks', masks.map(renderMask)),
+    ...field('scanned', scans.map(renderMask)),
     ...field(
       'limits',
       statement.limits.map(({ limits }) => {
@@ -43,6 +43,12 @@ function renderStatement(statement: Simulation): string[] {
     ),
   ];
 }
+
+/** Detectors look into the value and mask what they find; a transform masks it whatever it is. */
+export const isScan = ({ transform }: SimulatedMask): boolean => transform.includes(':');
+
+const renderMask = ({ column, rule, transform }: SimulatedMask): string =>
+  `${column}: ${transform} (${rule})`;
 
 function field(name: string, values: readonly string[]): string[] {
   return values.map((value, index) => `  ${(index === 0 ? name : '').padEnd(11)} ${value}`);
