@@ -69,10 +69,12 @@ export function encodeLine(
   parts: string,
   truncated: string,
 ): string {
-  let json = safeJson(body, JSON.stringify(body));
+  const whole = JSON.stringify(body);
   let cut = truncated;
-  if (json.length > maxBodyChars) {
-    cut = `${cut === '' ? '' : `${cut},`}"line":${json.length}`;
+  // Escaping first would cost minutes where a body is as large as a statement can make it.
+  let json = whole.length > maxBodyChars ? undefined : safeJson(body, whole);
+  if (json === undefined || json.length > maxBodyChars) {
+    cut = `${cut === '' ? '' : `${cut},`}"line":${whole.length}`;
     json = shorten(body);
   }
   const envelope = `{"eventVersion":${eventVersion},"id":"${header.id}","session":"${header.session}","seq":${header.seq},"time":"${header.time}",`;
