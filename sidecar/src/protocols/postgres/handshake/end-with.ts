@@ -14,7 +14,6 @@ export function endWith(socket: Socket, message: Buffer, clock: Clock): void {
   if (socket.destroyed) return;
   const timer = clock.setTimer(LINGER_MS, () => socket.destroy());
   socket.once('close', () => timer.cancel());
-  socket.once('end', () => socket.destroySoon());
   socket.end(message);
   socket.resume();
 }

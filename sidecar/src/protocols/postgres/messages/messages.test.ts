@@ -300,6 +300,13 @@ describe('a message that is not whole or too long', () => {
     });
   }
 
+  test('a field does not reach into the message behind', () => {
+    const messages = Buffer.concat([client.execute('p', 1), client.query('x'), client.sync]);
+    const end = client.execute('p', 1).length;
+    expect(codeOf(() => frontend.parseExecute(messages, 5, end - 1))).toBe('Truncated');
+    expect(codeOf(() => frontend.parseExecute(messages, 5, 6))).toBe('Unterminated');
+  });
+
   test('BackendKeyData and CancelRequest with keys that do not exist', () => {
     for (const length of [0, 1, 3, 257, 1000]) {
       const key = server.backendKeyData(1, Buffer.alloc(length));
@@ -358,6 +365,7 @@ describe('lies within a message', () => {
     ['65535 parameters', frontend.parseBind, '00 00 0000 ffff 0000', 'InvalidLength'],
     ['a value of 2³¹-1', frontend.parseBind, '00 00 0000 0001 7fffffff 0000', 'Truncated'],
     ['a value of -2', frontend.parseBind, '00 00 0000 0001 fffffffe 0000', 'InvalidLength'],
+    ['a value of -8', frontend.parseBind, '00 00 0000 0001 fffffff8 0000', 'InvalidLength'],
     ['a value of -2³¹', frontend.parseBind, '00 00 0000 0001 80000000 0000', 'InvalidLength'],
     [
       'two formats for three parameters',
