@@ -29,8 +29,9 @@ export class SessionState {
     this.context = context;
   }
 
-  /** Nothing is in flight and no transaction block is open. */
+  /** Nothing is in flight, everything is synced, and no transaction block is open. */
   get idle(): boolean {
-    return this.inflight.length === 0 && this.status === TransactionStatus.Idle;
+    const { inflight } = this;
+    return inflight.length === 0 && !inflight.unsynced && this.status === TransactionStatus.Idle;
   }
 }

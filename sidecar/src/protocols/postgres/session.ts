@@ -94,7 +94,7 @@ export class PostgresSession {
       catalogs: options.catalogs,
       monotonicUs: () => options.clock.monotonicUs(),
       catalogMaxAgeMs: options.catalogMaxAgeMs,
-      send: (bytes) => this.#send([bytes], false),
+      send: (bytes) => this.#frontend.inject(bytes),
       changed: (catalog, currentUser, searchPath) =>
         this.#resolve(catalog, currentUser, searchPath),
       failed: (error) => this.#resolutionFailed(error),

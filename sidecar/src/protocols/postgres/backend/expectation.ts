@@ -133,6 +133,26 @@ export class Inflight {
   #items: Expectation[] = [];
   #head = 0;
   #barriers = 0;
+  #sent = 0;
+  #unsynced = false;
+
+  /**
+   * Messages of the extended protocol were sent and no Sync behind them: they are one transaction with what
+   * comes, whether or not they have been answered.
+   */
+  get unsynced(): boolean {
+    return this.#unsynced;
+  }
+
+  /** The number that the next expectation gets; they count from 0 in the order of sending. */
+  get nextNumber(): number {
+    return this.#sent;
+  }
+
+  /** The number of the first expectation. */
+  get firstNumber(): number {
+    return this.#sent - this.length;
+  }
 
   get length(): number {
     return this.#items.length - this.#head;
@@ -153,17 +173,13 @@ export class Inflight {
   /** True when a Sync (or a simple Query, which ends in one) makes the backend send what it holds back. */
   get endsFlushed(): boolean {
     const { last } = this;
-    return (
-      last === undefined ||
-      last.kind === 'Sync' ||
-      last.kind === 'Query' ||
-      last.kind === 'InBandSync' ||
-      last.kind === 'FunctionCall'
-    );
+    return last === undefined || endsPipeline(last);
   }
 
   push(expectation: Expectation): void {
     this.#items.push(expectation);
+    this.#sent += 1;
+    this.#unsynced = !endsPipeline(expectation);
     if (expectation.barrier) this.#barriers += 1;
   }
 
@@ -202,9 +218,15 @@ export class Inflight {
     while (rest[syncs]?.kind === 'Sync') syncs += 1;
     this.#items = [first, ...rest.slice(syncs)];
     this.#head = 0;
+    this.#sent -= syncs;
+    this.#unsynced = true;
   }
 
   *[Symbol.iterator](): Generator<Expectation> {
     for (let index = this.#head; index < this.#items.length; index += 1) yield this.#items[index]!;
   }
+}
+
+function endsPipeline({ kind }: Expectation): boolean {
+  return kind === 'Sync' || kind === 'Query' || kind === 'InBandSync' || kind === 'FunctionCall';
 }

@@ -1,8 +1,9 @@
+import { reservedPrefix } from '../frontend/refusals.ts';
 import * as write from '../messages/frontend-writer.ts';
 import type { InBandExpectation } from './expectation.ts';
 
 /** A name that no client uses; both are closed again at once. */
-const name = '_chaperone_in_band';
+const name = `${reservedPrefix}in_band`;
 
 /**
  * Statements of our own on the session's connection, between the client's. They are prepared under a name,

@@ -108,7 +108,7 @@ export class Resolution {
 
   #refresh(): void {
     const session = this.#session!;
-    const midPipeline = session.inflight.length > 0;
+    const midPipeline = session.inflight.unsynced;
     const inBlock = session.status === TransactionStatus.InBlock;
     const { resolutionDirty, catalogDirty } = session;
     session.resolutionDirty = false;

@@ -34,6 +34,9 @@ import type {
 import { bindMasks } from './mask-binding.ts';
 import { checkProvenance } from './provenance.ts';
 
+/** In a failed transaction PostgreSQL looks at nothing but its end. */
+const failedTransaction = '25P02';
+
 /** Everything but rows and COPY data is short; a server that says otherwise is not believed. */
 const maxControlBytes = 16 * 1024 * 1024;
 
@@ -365,8 +368,9 @@ export class Responses {
     this.#copyOut = undefined;
     if (this.#silentUntilReady) return;
     query.failed = true;
-    if (query.replacement) this.#output.insert(query.replacement, end);
-    else if (query.execution?.cut) this.#output.insert(query.execution.cut.error, end);
+    if (query.replacement && sqlstate !== failedTransaction) {
+      this.#output.insert(query.replacement, end);
+    } else if (query.execution?.cut) this.#output.insert(query.execution.cut.error, end);
     else {
       if (query.execution) query.execution.sqlstate ??= sqlstate;
       this.#report(view, at, end);
@@ -428,8 +432,8 @@ export class Responses {
     this.#state.copyIn = false;
     this.#copyOut = undefined;
     if (first.kind === 'Query' && first.failed) first.undo?.();
+    this.#transaction(status, inflight.firstNumber);
     inflight.shift();
-    this.#transaction(status);
     if (first.kind === 'InBandSync') {
       this.#events.settled();
       return;
@@ -445,8 +449,11 @@ export class Responses {
     this.#events.settled();
   }
 
-  /** What a new transaction status means for names and portals. */
-  #transaction(status: number): void {
+  /**
+   * What a new transaction status means for names and portals. `number`: of what was answered; portals that
+   * were opened behind it belong to the next transaction.
+   */
+  #transaction(status: number, number: number): void {
     const state = this.#state;
     const ended = status === TransactionStatus.Idle;
     const failed = status === TransactionStatus.Failed;
@@ -455,7 +462,7 @@ export class Responses {
       if (state.catalogTouched) state.catalogDirty = true;
       state.resolutionTouched = false;
       state.catalogTouched = false;
-      state.portals.filter((portal) => portal.hold);
+      state.portals.filter((portal) => portal.hold || portal.openedBy > number);
     }
     state.status = status;
   }

@@ -36,7 +36,14 @@ import type { SessionState } from '../session-state.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { ForwardQueue } from './forward-queue.ts';
 import type { Portal, PreparedStatement, Undo } from './names.ts';
-import { missingPortal, missingStatement, refusalOfFailure, tooLong } from './refusals.ts';
+import {
+  missingPortal,
+  missingStatement,
+  refusalOfFailure,
+  reservedName,
+  reservedPrefix,
+  tooLong,
+} from './refusals.ts';
 import { emptyStatement, functionCallStatement, mergedEvent } from './statements.ts';
 
 /** What the frontend asks of its session. */
@@ -110,6 +117,12 @@ export class Frontend {
     } finally {
       this.#running = false;
     }
+  }
+
+  /** Sends a message of the session's own behind everything that was forwarded. */
+  inject(bytes: Buffer): void {
+    if (this.#running) this.#queue.insert(bytes);
+    else this.#events.toBackend([bytes], false);
   }
 
   /** Goes on with what waits. */
@@ -234,6 +247,8 @@ export class Frontend {
 
   #query(text: string, at: number, end: number): Taken {
     if (!this.#ready()) return 'Wait';
+    // As PostgreSQL does, whatever becomes of the query.
+    this.#state.statements.delete('');
     if (end - at > this.#events.maxStatementBytes) {
       return this.#refuse('Simple', tooLong(this.#events.maxStatementBytes));
     }
@@ -246,8 +261,10 @@ export class Frontend {
       analyzed.analysis.statements.length > 0 ? analyzed.analysis.statements : [emptyStatement];
     const decided: DecidedStatement[] = [];
     for (const statement of statements) {
+      const made = statement.effects.prepare?.name;
+      if (made?.startsWith(reservedPrefix)) return this.#refuse('Simple', reservedName(made));
       const resolved = this.#resolve(statement);
-      if ('error' in resolved) return this.#refuse('Simple', resolved.error);
+      if ('error' in resolved) return this.#missingName(resolved.error);
       decided.push(
         context.decide(resolved.analysis, analyzed.fingerprint, 'Simple', this.#events.request()),
       );
@@ -291,6 +308,8 @@ export class Frontend {
     if (end - at > this.#events.maxStatementBytes) {
       return this.#refuse('Extended', tooLong(this.#events.maxStatementBytes));
     }
+    if (statement.startsWith(reservedPrefix))
+      return this.#refuse('Extended', reservedName(statement));
     // PostgreSQL drops the unnamed statement before it looks at the new one.
     if (statement === '') this.#state.statements.delete('');
     const { context } = this.#state;
@@ -300,14 +319,11 @@ export class Frontend {
     }
     // Refused now is what no parameters could make allowed; the final decision is made at Bind.
     for (const inner of analyzed.analysis.statements) {
-      const resolved = this.#resolve(inner);
-      if ('error' in resolved) return this.#refuse('Extended', resolved.error);
-      const decided = context.decide(
-        resolved.analysis,
-        analyzed.fingerprint,
-        'Extended',
-        this.#events.request(),
-      );
+      const made = inner.effects.prepare?.name;
+      if (made?.startsWith(reservedPrefix)) return this.#refuse('Extended', reservedName(made));
+      if (standsForAnother(inner)) continue;
+      const request = this.#events.request();
+      const decided = context.decide(inner, analyzed.fingerprint, 'Extended', request);
       if (decided.refusal !== undefined) {
         return this.#refuseDecided('Extended', decided.refusal, decided.event, analyzed, text);
       }
@@ -323,7 +339,7 @@ export class Frontend {
   }
 
   #bind(message: BindMessage, at: number, end: number): Taken {
-    return this.#decideBind(message.portal, message.statement, message.resultFormats, at, end, () =>
+    return this.#decideBind(message.portal, message.statement, message.resultFormats, () =>
       this.#queue.pass(at, end, true),
     );
   }
@@ -343,16 +359,13 @@ export class Frontend {
       this.#stream(view, at, end, false);
       return 'Done';
     }
-    const before = this.#state.inflight.length;
-    const taken = this.#decideBind(portal, statement, [], at, end, () => {
+    let forwarded = false;
+    const taken = this.#decideBind(portal, statement, [], () => {
       this.#queue.record();
       this.#stream(view, at, end, true);
+      forwarded = true;
     });
-    if (taken === 'Done' && this.#state.inflight.last?.kind !== 'Bind') {
-      this.#stream(view, at, end, false);
-    } else if (taken === 'Done' && this.#state.inflight.length === before) {
-      this.#stream(view, at, end, false);
-    }
+    if (taken === 'Done' && !forwarded) this.#stream(view, at, end, false);
     return taken;
   }
 
@@ -377,8 +390,6 @@ export class Frontend {
     portal: string,
     statement: string,
     resultFormats: readonly (0 | 1)[],
-    at: number,
-    end: number,
     forward: () => void,
   ): Taken {
     if (!this.#ready()) return 'Wait';
@@ -387,9 +398,21 @@ export class Frontend {
     const found = this.#preparedAnalysis(entry);
     if ('error' in found) return this.#refuse('Extended', found.error);
     const { analyzed, analysis } = found;
-    const resolved = this.#resolve(analysis ?? emptyStatement);
-    if ('error' in resolved) return this.#refuse('Extended', resolved.error);
-    const run = this.#decideRun(resolved.analysis, analyzed.fingerprint, resultFormats);
+    const opened: BoundPortal = {
+      analysis,
+      fingerprint: analyzed.fingerprint,
+      statementText: entry.text,
+      resultFormats,
+      hold: false,
+      openedBy: this.#state.inflight.nextNumber,
+      analyzed,
+    };
+    if (analysis !== undefined && standsForAnother(analysis)) {
+      // What it stands for may be another by the time it is executed, and binding it runs nothing.
+      this.#pushBind(portal, opened, forward);
+      return 'Done';
+    }
+    const run = this.#decideRun(analysis, analyzed.fingerprint, resultFormats);
     const refusal = this.#refusalOf([run.decided]);
     if (refusal !== undefined) {
       return this.#refuseDecided('Extended', refusal, run.decided.event, analyzed, entry.text);
@@ -404,22 +427,18 @@ export class Frontend {
       );
     }
     const decision = this.#events.record(run.decided.event, analyzed, entry.text);
-    const opened: BoundPortal = {
-      analysis,
-      fingerprint: analyzed.fingerprint,
-      statementText: entry.text,
-      resultFormats,
-      hold: false,
-      first: { run, decision },
-      analyzed,
-    };
+    opened.first = { run, decision };
+    this.#pushBind(portal, opened, forward);
+    return 'Done';
+  }
+
+  #pushBind(name: string, opened: BoundPortal, forward: () => void): void {
     forward();
     this.#state.inflight.push({
       kind: 'Bind',
       barrier: false,
-      undo: this.#state.portals.set(portal, opened),
+      undo: this.#state.portals.set(name, opened),
     });
-    return at < end ? 'Done' : 'Wait';
   }
 
   #execute(view: Buffer, at: number, end: number): Taken {
@@ -431,10 +450,7 @@ export class Frontend {
     const text = portal.statementText;
     let run: StatementRun;
     let decision: number;
-    if (
-      portal.first !== undefined &&
-      portal.first.run.decided.event.policyDigest === this.#policyDigest()
-    ) {
+    if (portal.first !== undefined && this.#stillHolds(portal.first.run.decided)) {
       ({ run, decision } = portal.first);
       delete portal.first;
     } else {
@@ -588,6 +604,13 @@ export class Frontend {
     return 'Wait';
   }
 
+  /** Whether a decision made at Bind is still the newest policy's, and not expired. */
+  #stillHolds(decided: DecidedStatement): boolean {
+    if (decided.event.policyDigest !== this.#policyDigest()) return false;
+    const { validUntilMs } = decided;
+    return validUntilMs === 0 || this.#events.request().nowMs < validUntilMs;
+  }
+
   #policyDigest(): string {
     return this.#state.context.key.policyDigest;
   }
@@ -685,6 +708,7 @@ export class Frontend {
           statementText: text,
           resultFormats: [],
           hold: declare.hold,
+          openedBy: this.#state.inflight.nextNumber,
         }),
       );
     }
@@ -741,6 +765,24 @@ export class Frontend {
   }
 
   /**
+   * EXECUTE or FETCH of a name that is not there. The backend is asked for another that is not: in a failed
+   * transaction it says so (25P02), which we may not know yet, and else its error becomes ours.
+   */
+  #missingName(error: Buffer): Taken {
+    if (this.#state.idle) return this.#refuse('Simple', error);
+    this.#queue.insert(write.query(`EXECUTE "${reservedPrefix}missing"`));
+    this.#state.inflight.push({
+      kind: 'Query',
+      runs: [],
+      index: 0,
+      failed: false,
+      barrier: false,
+      replacement: error,
+    });
+    return 'Done';
+  }
+
+  /**
    * Answers with an error. Where something is open or in flight it is made to happen at the backend, which
    * then skips, rolls back and reports its state by itself (decisions 1).
    */
@@ -768,7 +810,7 @@ export class Frontend {
       this.#skipping = true;
       return 'Done';
     }
-    this.#queue.insert(write.parse('_chaperone_refused', text, []));
+    this.#queue.insert(write.parse(`${reservedPrefix}refused`, text, []));
     inflight.push({ kind: 'Refused', replacement: error, barrier: false });
     return 'Done';
   }
@@ -829,6 +871,11 @@ function changesWhatFollows({ effects }: StatementAnalysis): boolean {
 function obligationsOf(decided: readonly DecidedStatement[]): readonly LimitObligation[] {
   if (decided.length === 1) return decided[0]!.permit?.limits ?? [];
   return [...new Set(decided.flatMap((item) => item.permit?.limits ?? []))];
+}
+
+/** EXECUTE and FETCH: decided when carried out, by what the name stands for then. */
+function standsForAnother({ effects }: StatementAnalysis): boolean {
+  return effects.execute !== undefined || effects.fetch !== undefined;
 }
 
 /** A result that may be cut: what comes behind it waits, so that a cut leaves nothing half done. */

@@ -24,6 +24,8 @@ export interface Portal {
   /** Result format codes of Bind; cursors and simple queries are text unless declared BINARY. */
   readonly resultFormats: readonly (0 | 1)[];
   readonly hold: boolean;
+  /** The number of the message that opens it, see Inflight. */
+  readonly openedBy: number;
 }
 
 /** Takes a change back. */

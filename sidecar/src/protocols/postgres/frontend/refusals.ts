@@ -1,6 +1,19 @@
 import type { AnalysisFailure } from '@chaperone/core/sql/operation.ts';
 import { errorReport } from '../errors/refusal.ts';
 
+/** Prepared statements of our own have names that begin so; a client's must not. */
+export const reservedPrefix = '_chaperone_';
+
+/** A name that is ours (42939, reserved_name). */
+export function reservedName(name: string): Buffer {
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: '42939',
+    message: `prepared statement name "${name}" is reserved`,
+    hint: `Use a name that does not begin with ${reservedPrefix}.`,
+  });
+}
+
 /** What PostgreSQL says of a name that it does not know (26000). */
 export function missingStatement(name: string): Buffer {
   return errorReport({
