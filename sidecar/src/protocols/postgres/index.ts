@@ -93,7 +93,7 @@ export class PostgresProxy {
     try {
       await this.#serve(socket, targetUid, abort.signal);
     } catch (error) {
-      this.#options.logger.error({ error }, 'a connection failed');
+      this.#options.logger.error({ err: error }, 'a connection failed');
       socket.destroy();
     } finally {
       this.#opening.delete(abort);
@@ -134,7 +134,7 @@ export class PostgresProxy {
       try {
         await this.#cancels.find(accepted.key)?.cancel();
       } catch (error) {
-        logger.warn({ error }, 'a cancel request could not be forwarded');
+        logger.warn({ err: error }, 'a cancel request could not be forwarded');
       } finally {
         accepted.socket.destroy();
       }
