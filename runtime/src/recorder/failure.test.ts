@@ -180,7 +180,7 @@ describe('a collector that fails', () => {
     receiver.after = () => {
       if (call % 4 === 0) throw new Error('the answer is lost');
     };
-    const recorder = start({ transport: receiver, segmentBytes: 4096, collectorTimeoutMs: 1e9 });
+    const recorder = start({ transport: receiver, segmentBytes: 4096, collectorTimeoutMs: 1e15 });
     const sessions = Array.from({ length: 7 }, () => recorder.openSession());
     const outcome: Promise<string>[] = [];
     for (let i = 0; i < 300; i += 1) {
@@ -188,12 +188,13 @@ describe('a collector that fails', () => {
       if (i % 10 === 0) outcome.push(durable(recorder, 'Collector'));
       if (i % 5 === 0) await turn();
     }
-    let settled = false;
-    void Promise.all([...outcome, durable(recorder, 'Collector')]).then(() => (settled = true));
-    while (!settled) {
+    let outcomes: string[] | undefined;
+    void Promise.all([...outcome, durable(recorder, 'Collector')]).then((all) => (outcomes = all));
+    while (outcomes === undefined) {
       await turn();
       clock.advance(30_000);
     }
+    expect(new Set(outcomes)).toEqual(new Set(['durable']));
     for (const [at, session] of sessions.entries()) {
       const statements = [...receiver.sessions.get(session.id)!.values()].map(
         ({ parts }) => parts[0]!.content,

@@ -217,3 +217,45 @@ test('a refused session is put aside and does not hold up the others', async () 
   expect(readdirSync(join(directory, 'rejected'))).toEqual([`${bad.id}.ndjson`]);
   expect(logged).toContainEqual({ level: 'error', message: 'the collector refused events' });
 });
+
+test('a heartbeat names every open session and its last event', async () => {
+  const receiver = new MemoryReceiver();
+  const recorder = start({ transport: receiver, heartbeatMs: 30_000 });
+  const sessions = Array.from({ length: 501 }, () => recorder.openSession());
+  sessions[0]!.append(leased('x'));
+  const closed = recorder.openSession();
+  closed.close();
+  clock.advance(30_000);
+  expect(await durable(recorder, 'Collector')).toBe('durable');
+  const beats = [...receiver.sessions.keys()]
+    .flatMap((id) => receiver.lines(id))
+    .filter(({ type }) => type === 'Heartbeat');
+  expect(beats.map(({ program }) => program)).toEqual(['sidecar', 'sidecar']);
+  const named = Object.assign({}, ...beats.map((beat) => beat.sessions));
+  expect(named).toEqual(Object.fromEntries(sessions.map(({ id }, at) => [id, at === 0 ? 1 : 0])));
+});
+
+test('an event that cannot be encoded leaves neither a gap nor half a frame', async () => {
+  const receiver = new MemoryReceiver();
+  const recorder = start({ transport: receiver });
+  const session = recorder.openSession();
+  session.append(leased('a'));
+  const cyclic: Record<string, unknown> = { type: 'CredentialLeased' };
+  cyclic.credential = cyclic;
+  expect(() => session.append(cyclic as never, { statement: 'x' })).toThrow(TypeError);
+  expect(session.append(leased('b'))).toBe(2);
+  expect(await durable(recorder, 'Collector')).toBe('durable');
+  expect(receiver.lines(session.id).map(({ seq }) => seq)).toEqual([1, 2]);
+});
+
+test('fingerprints are keyed, stable and of the same form', async () => {
+  const first = start();
+  const digest = first.fingerprint('select $1');
+  expect(digest).toBe(
+    createHmac('sha256', Buffer.alloc(32, 7)).update('select $1').digest('hex').slice(0, 32),
+  );
+  expect(first.fingerprint('select $1')).toBe(digest);
+  await first.close();
+  open.delete(first);
+  expect(start({ installationKey: Buffer.alloc(32, 8) }).fingerprint('select $1')).not.toBe(digest);
+});
