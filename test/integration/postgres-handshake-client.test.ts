@@ -477,6 +477,26 @@ describe('the ticket', () => {
     expect(ticket.leftover.equals(client.query('select 1'))).toBe(true);
   });
 
+  test.each([
+    ['10.0.0.1', false],
+    ['::ffff:10.0.0.1', false],
+    ['2001:db8::127', false],
+    ['127.0.0.9', true],
+    ['::ffff:127.0.0.1', true],
+    ['::1', true],
+  ])('is asked for in the clear by %s: %s', async (address, allowed) => {
+    const { socket, result, received } = await meet();
+    socket.write(startup);
+    const accepted = await session(result);
+    Object.defineProperty(accepted.socket, 'remoteAddress', { value: address });
+    const answer = askForTicket(accepted.socket, accepted.leftover, { clock });
+    const asked = (await received.atLeast(9)).toString('latin1', 0, 1);
+    expect(asked).toBe(allowed ? 'R' : 'E');
+    if (allowed) socket.destroy();
+    expect(await answer).toMatchObject({ reason: allowed ? 'Closed' : 'Refused' });
+    if (!allowed) expect(fieldsOf(await received.toEnd())).toMatchObject({ C: '28000' });
+  });
+
   const password = client.passwordMessage('secret');
   const lie = (length: number) => {
     const message = Buffer.from(password);

@@ -96,6 +96,7 @@ async function failure(
   );
   if (!(error instanceof BackendError)) throw error;
   expect(at.heard().includes(canary)).toBe(false);
+  expect(error.logDetail).not.toContain('CANARY');
   const told = error.report().toString('latin1');
   for (const secret of ['backend-user', 'orders.test', '127.0.0.1', 'CANARY']) {
     expect(told).not.toContain(secret);
@@ -242,6 +243,11 @@ describe('after the password', () => {
   test.each(cases)('%s', async (_, messages, code) => {
     const error = await failure(await backend(saying(ok, ...messages)), trusting);
     expect(error).toMatchObject({ code });
+  });
+
+  test('a newer version than was asked for', async () => {
+    const at = await backend(saying(server.negotiateProtocolVersion(9, []), ok, key, ready));
+    expect(await failure(at, trusting)).toMatchObject({ code: 'CHP-5001' });
   });
 
   const whole = Buffer.concat([
