@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { EventView, SessionView } from '@chaperone/collector/query/render.ts';
+import { terminalSafe } from '@chaperone/collector/replay/terminal-safe.ts';
 import { readTokenFile } from '@chaperone/collector/tokens.ts';
 import { type Clock, systemClock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
@@ -158,8 +159,8 @@ function checked(status: number, body: Buffer): Buffer {
   let remedy: string | undefined;
   try {
     const problem = JSON.parse(body.toString()) as Record<string, unknown>;
-    if (typeof problem.detail === 'string') detail = problem.detail;
-    if (typeof problem.remedy === 'string') remedy = problem.remedy;
+    if (typeof problem.detail === 'string') detail = terminalSafe(problem.detail);
+    if (typeof problem.remedy === 'string') remedy = terminalSafe(problem.remedy);
   } catch {
     // Not a problem of ours: the status says what there is to say.
   }

@@ -157,7 +157,17 @@ describe('a collector', () => {
         ),
         'a newer version': relined((line) => line.replace('"eventVersion":1', '"eventVersion":2')),
         'a time that is none': relined((line) => line.replace(/"time":"[^"]*"/, '"time":"today"')),
-        'a lone surrogate': JSON.stringify({ ...good, line: '{"a":"x"}' }).replace('x', '\\ud800'),
+        'a salt with something between its digits': {
+          ...good,
+          parts: good.parts.map((part) => ({
+            ...part,
+            salt: `${part.salt.slice(0, 4)}\n${part.salt.slice(4)}`,
+          })),
+        },
+        // The same bytes in UTF-8, so the same HMAC; another text all the same.
+        'a lone surrogate': JSON.stringify(
+          shipped(session, 4, bodies.decided(), { statement: '\ufffd' }),
+        ).replace('\ufffd', '\\ud800'),
       };
       for (const [name, event] of Object.entries(bad)) {
         const text = typeof event === 'string' ? event : JSON.stringify(event);

@@ -130,6 +130,22 @@ test('a full disk: nothing is acknowledged, and it goes on when there is room', 
   await roomy.close();
 });
 
+test('a batch that fails half-way leaves nothing, and one beside it is kept', async () => {
+  const store = new SqliteStore(':memory:');
+  const { events } = batch(1, 'select 1');
+  const broken = { ...events[0]!, seq: 2, facts: { ...events[0]!.facts, timeUs: Number.NaN } };
+  const [failed, kept] = await Promise.allSettled([
+    store.append({ ...batch(1, ''), events: [...events, broken] }),
+    store.append({ ...batch(1, ''), session: uuid(2), events }),
+  ]);
+  expect([failed.status, kept.status]).toEqual(['rejected', 'fulfilled']);
+  const page = { order: 'oldest', limit: 10, maxBytes: 1000 } as const;
+  const found = await store.events({}, { payloads: true }, page);
+  expect(found.items.map(({ session: of, seq }) => [of, seq])).toEqual([[uuid(2), 1]]);
+  expect(await store.session(session, { payloads: true })).toBeUndefined();
+  await store.close();
+});
+
 test('a database of a newer version is not touched', () => {
   const path = newPath();
   const database = new DatabaseSync(path);
