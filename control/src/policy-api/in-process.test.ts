@@ -1,6 +1,7 @@
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import type { DirectoryStore } from '../store/directory-store.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { type TestDirectory, testDirectory } from '../store/testing.ts';
 import { TicketStore } from '../tickets/ticket-store.ts';
@@ -58,6 +59,7 @@ describe('the in-process control plane', () => {
   let directory: TestDirectory;
   let control: InProcessControl;
   let tickets: TicketStore;
+  let store: DirectoryStore;
 
   async function start(files: Record<string, string> = {}): Promise<void> {
     directory = testDirectory({
@@ -66,7 +68,7 @@ describe('the in-process control plane', () => {
       'policy.yaml': policy('read'),
       ...files,
     });
-    const store = await directory.open();
+    store = await directory.open();
     tickets = new TicketStore(directory.database, Date.now);
     control = createInProcessControl({
       store,
@@ -139,9 +141,15 @@ describe('the in-process control plane', () => {
 
   test('a name that two let-in identities share needs its namespace', async () => {
     await start({ 'target.yaml': target().replace(/from: Selector\n.*\n/, 'from: All\n') });
-    const secret = ticketFor(identityUid);
-    await expect(control.authenticate('report', secret, orders.metadata.uid)).rejects.toThrow();
-    await control.authenticate('payments/report', secret, orders.metadata.uid);
+    const other = (await store.get('MachineIdentity', 'closed', 'report'))!.metadata.uid;
+    for (const [uid, user] of [
+      [identityUid, 'payments/report'],
+      [other, 'closed/report'],
+    ] as const) {
+      const secret = ticketFor(uid);
+      await expect(control.authenticate('report', secret, orders.metadata.uid)).rejects.toThrow();
+      await control.authenticate(user, secret, orders.metadata.uid);
+    }
   });
 
   test('a changed policy is pushed with a higher version, an unchanged one is not', async () => {

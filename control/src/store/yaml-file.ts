@@ -2,15 +2,7 @@
 import { objectName } from '@chaperone/core/resources/object.ts';
 import { error, hasErrors, type Problem } from '@chaperone/core/resources/problem.ts';
 import { type AnyObject, validate } from '@chaperone/core/resources/validate.ts';
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isScalar,
-  LineCounter,
-  parseAllDocuments,
-  visit,
-} from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, parseAllDocuments, visit } from 'yaml';
 
 /** Largest file that is read, in bytes. */
 export const maxFileBytes = 1024 * 1024;
@@ -126,16 +118,11 @@ function describe(code: string): string {
   return code.toLowerCase().replaceAll('_', ' ');
 }
 
-/** Repeated keys, keys that are no plain values, and more aliases than a person writes. */
+/** Repeated keys, and keys that are no plain values. */
 function unfitNode(document: Document.Parsed): { message: string; offset: number } | undefined {
-  let aliases = 0;
   let found: { message: string; offset: number } | undefined;
   visit(document, {
     Node(_, node) {
-      if (isAlias(node) && ++aliases > maxAliases) {
-        found = { message: `has more than ${maxAliases} aliases`, offset: node.range?.[0] ?? 0 };
-        return visit.BREAK;
-      }
       if (!isMap(node)) return undefined;
       const seen = new Set<string>();
       for (const { key } of node.items) {
