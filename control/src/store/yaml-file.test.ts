@@ -84,6 +84,13 @@ describe('parseResourceFile', () => {
     });
   });
 
+  test('says that there are too many aliases', () => {
+    const bomb = `a: &a [x, x]\nb: [${Array(200).fill('*a').join(', ')}]\n`;
+    expect(parse(bomb).problems[0]?.message).toContain('too many or unresolved aliases');
+    const few = `a: &a [x, x]\nb: [*a, *a]\n`;
+    expect(parse(few).problems[0]?.message).not.toContain('aliases');
+  });
+
   test('never throws on any text', () => {
     const pieces = fc.constantFrom(
       'a: ',
