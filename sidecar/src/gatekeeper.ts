@@ -111,6 +111,18 @@ export class Gatekeeper {
     return undefined;
   }
 
+  /** What is over when the hour has no room for another row. */
+  overHour(obligations: readonly LimitObligation[]): OverLimit | undefined {
+    let smallest: EffectiveLimit | undefined;
+    for (const { rule, limits } of obligations) {
+      const max = limits.rowsPerHour;
+      if (max !== undefined && (smallest === undefined || max < smallest.max)) {
+        smallest = { max, rule, onExceed: limits.onExceed };
+      }
+    }
+    return smallest && over('rowsPerHour', smallest);
+  }
+
   /** Counts the rows of a statement that has ended. */
   countRows(policy: TargetPolicy, obligations: readonly LimitObligation[], rows: number): void {
     if (obligations.length === 0 || rows === 0) return;

@@ -3,15 +3,10 @@
  * YAML that a cluster would hold. Its state stands in `DIR/.chaperone`.
  */
 import { randomFillSync } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Collector, startCollector } from '@chaperone/collector/index.ts';
-import {
-  createTokenFile,
-  ingestByToken,
-  readByToken,
-  readTokenFile,
-} from '@chaperone/collector/tokens.ts';
+import { createTokenFile, readByToken, readTokenFile } from '@chaperone/collector/tokens.ts';
 import {
   createInProcessControl,
   type InProcessControl,
@@ -22,6 +17,7 @@ import { Listeners } from '@chaperone/control/tickets/listeners.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import { loadParser } from '@chaperone/core/sql/postgres/parser.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type OpsServer, startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
 import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
@@ -73,6 +69,11 @@ export interface Standalone {
 /** Starts everything, and resolves when callers can connect. Throws ChaperoneError. */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
   const { directory, clock, logger, version } = options;
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new ChaperoneError('CHP-1004', `${directory} is not a directory`, {
+      hint: 'Name the directory that holds the YAML files of the resources.',
+    });
+  }
   const state = join(directory, '.chaperone');
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await loadParser();
@@ -103,7 +104,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       directory: join(state, 'record'),
       listen: { host: opsHost, port: options.collectorPort ?? 0 },
       // Nothing ships over the network here: the recorder hands its events over in process.
-      authorizeIngest: ingestByToken(`${token}-none-${'x'.repeat(32)}`, { source: 'none' }),
+      authorizeIngest: () => undefined,
       authorizeRead: readByToken(token, { name: 'standalone', role: 'auditor' }),
       logger,
       metrics: registry,
@@ -173,12 +174,17 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
             listen: addressFor(options, target, index),
           })),
         );
+        const before = addresses;
         addresses = new Map(
           targets.flatMap((target) => {
             const address = found.get(target.metadata.uid);
             return address === undefined ? [] : [[nameOf(target), address] as const];
           }),
         );
+        for (const [name, listening] of addresses) {
+          if (!before.has(name))
+            logger.info({ target: name, listening }, 'a target is listened for');
+        }
         listeners.replace(new Map([...found].map(([uid, address]) => [uid, hostAndPort(address)])));
       });
       return following;

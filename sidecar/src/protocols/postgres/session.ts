@@ -23,9 +23,10 @@ import {
   emptyContext,
 } from './frontend/decision-context.ts';
 import { Frontend } from './frontend/frontend.ts';
+import { reservedPrefix } from './frontend/refusals.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWith } from './handshake/end-with.ts';
-import { terminate as terminateMessage } from './messages/frontend-writer.ts';
+import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
 import { SessionState } from './session-state.ts';
 
@@ -297,7 +298,7 @@ export class PostgresSession {
   }
 
   #frontendEvents(): ConstructorParameters<typeof Frontend>[1] {
-    const { recorder, clock, metrics, maxStatementBytes } = this.#options;
+    const { recorder, clock, metrics, gatekeeper, maxStatementBytes } = this.#options;
     return {
       maxStatementBytes,
       toBackend: (pieces, recorded) => this.#send(pieces, recorded),
@@ -327,6 +328,7 @@ export class PostgresSession {
       begin: (decision, obligations) => ({
         decision,
         obligations,
+        rowsLeft: gatekeeper.remainingRows(this.#view.policy, obligations),
         startedUs: clock.monotonicUs(),
         recordResults: this.#view.policy.bundle.session.recording === 'Full',
         rows: 0,
@@ -382,12 +384,34 @@ export class PostgresSession {
           this.#cancelBackend();
         }
       },
-      overLimit: (run, rows, bytes) => {
-        const over = gatekeeper.overLimit(run.decided, rows, bytes);
+      overLimit: (execution, run, rows, bytes) => {
+        const over =
+          gatekeeper.overLimit(run.decided, rows, bytes) ??
+          (execution.rows < execution.rowsLeft
+            ? undefined
+            : gatekeeper.overHour(execution.obligations));
         if (over === undefined) return undefined;
         metrics.refused('Limit');
         recorder.append({ type: 'LimitReached', ...over.limit });
         return { error: refusalResponse('Limit', 'Statement', over), sqlstate: '54000' };
+      },
+      overWritten: (run, rows) => {
+        const over = gatekeeper.overLimit(run.decided, rows, 0);
+        if (over === undefined) return undefined;
+        metrics.refused('Limit');
+        recorder.append({ type: 'LimitReached', ...over.limit });
+        const message = over.message.replace('the result was cut', 'the change was undone');
+        return {
+          error: refusalResponse('Limit', 'Statement', { ...over, message }),
+          sqlstate: '54000',
+        };
+      },
+      failBackend: () => {
+        const refused = `${reservedPrefix}refused`;
+        this.#state.inflight.push({ kind: 'Refused', replacement: Buffer.alloc(0), barrier: true });
+        this.#frontend.inject(
+          Buffer.concat([parse(refused, `Undone by Chaperone: session ${recorder.id}`, []), flush]),
+        );
       },
       cancelBackend: () => this.#cancelBackend(),
       settled: () => {
@@ -445,7 +469,7 @@ export class PostgresSession {
       this.#resumeFrontend();
     };
     this.#options.cancelBackend().then(done, (error: unknown) => {
-      this.#options.logger.warn({ error }, 'a statement could not be cancelled');
+      this.#options.logger.warn({ err: error }, 'a statement could not be cancelled');
       done();
     });
   }
@@ -474,7 +498,7 @@ export class PostgresSession {
   }
 
   #resolutionFailed(error: Error): void {
-    this.#options.logger.warn({ error }, 'the catalog could not be read');
+    this.#options.logger.warn({ err: error }, 'the catalog could not be read');
     this.terminate(
       'Error',
       internalError('what names resolve by could not be read (CHP-3013)', 'FATAL'),
@@ -486,7 +510,7 @@ export class PostgresSession {
   #violation(side: 'Client' | 'Backend', error: unknown): void {
     const { recorder, logger, metrics } = this.#options;
     if (!(error instanceof ProtocolError)) {
-      logger.error({ error }, 'a session failed');
+      logger.error({ err: error }, 'a session failed');
       this.terminate('Error', internalError('the session failed', 'FATAL'));
       return;
     }

@@ -5,7 +5,7 @@
 import type { FieldMask, PlannedMask } from '@chaperone/core/masking/types.ts';
 import type { LimitObligation } from '@chaperone/core/policy/types.ts';
 import type { DecidedStatement } from '../frontend/decision-context.ts';
-import type { Portal, Undo } from '../frontend/names.ts';
+import type { Undo } from '../frontend/names.ts';
 import type { RowMasker } from './row-masker.ts';
 
 /** Why an execution was cut short: what the client is told instead of the rest. */
@@ -22,11 +22,13 @@ export interface Execution {
   readonly startedUs: number;
   /** Limits that its rows count against. */
   readonly obligations: readonly LimitObligation[];
+  /** Rows that its hourly limits still had room for when it began; Infinity without one. */
+  readonly rowsLeft: number;
   /** Results are recorded as the client sees them. */
   readonly recordResults: boolean;
   rows: number;
   bytes: number;
-  cut?: Cut;
+  cut?: Cut | undefined;
   /** SQLSTATE of the first error. */
   sqlstate?: string;
   /** Masked cells by masking rule, `namespace/name`. */
@@ -69,6 +71,8 @@ export interface QueryExpectation extends Sent {
 
 export interface SimpleExpectation extends Sent {
   readonly kind: 'Parse' | 'Bind' | 'Close' | 'Sync';
+  /** It is ours: the answer does not reach the client. */
+  readonly silent?: boolean;
 }
 
 export interface DescribeExpectation extends Sent {
@@ -77,13 +81,19 @@ export interface DescribeExpectation extends Sent {
   parametersDue: boolean;
   /** Masks of what is described; empty where nothing is masked. */
   readonly planned: readonly (PlannedMask | null)[];
+  /** It is ours: only a RowDescription reaches the client. */
+  readonly silent?: boolean;
 }
 
 export interface ExecuteExpectation extends Sent {
   readonly kind: 'Execute';
   readonly execution: Execution;
   readonly run: StatementRun;
-  readonly portal: Portal;
+  /**
+   * The most rows that it may change. It is undone beyond: until it is answered no Sync goes out, which
+   * would commit it (decisions 9).
+   */
+  readonly maxRowsChanged?: number;
 }
 
 /** A Parse that always fails: it makes a refusal happen at the backend (decisions 1). */
@@ -133,6 +143,7 @@ export class Inflight {
   #items: Expectation[] = [];
   #head = 0;
   #barriers = 0;
+  #boundedWrites = 0;
   #sent = 0;
   #unsynced = false;
 
@@ -162,6 +173,11 @@ export class Inflight {
     return this.#barriers > 0;
   }
 
+  /** A write is under way that may have to be undone. */
+  get hasBoundedWrite(): boolean {
+    return this.#boundedWrites > 0;
+  }
+
   get first(): Expectation | undefined {
     return this.#items[this.#head];
   }
@@ -181,6 +197,7 @@ export class Inflight {
     this.#sent += 1;
     this.#unsynced = !endsPipeline(expectation);
     if (expectation.barrier) this.#barriers += 1;
+    if (isBoundedWrite(expectation)) this.#boundedWrites += 1;
   }
 
   shift(): Expectation | undefined {
@@ -188,6 +205,7 @@ export class Inflight {
     if (item === undefined) return undefined;
     this.#head += 1;
     if (item.barrier) this.#barriers -= 1;
+    if (isBoundedWrite(item)) this.#boundedWrites -= 1;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;
@@ -225,6 +243,10 @@ export class Inflight {
   *[Symbol.iterator](): Generator<Expectation> {
     for (let index = this.#head; index < this.#items.length; index += 1) yield this.#items[index]!;
   }
+}
+
+function isBoundedWrite(expectation: Expectation): boolean {
+  return expectation.kind === 'Execute' && expectation.maxRowsChanged !== undefined;
 }
 
 function endsPipeline({ kind }: Expectation): boolean {

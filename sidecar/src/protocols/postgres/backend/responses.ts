@@ -51,7 +51,11 @@ export interface ResponseEvents {
   /** A recorded result goes on: bytes as the client sees them. */
   recordResult(execution: Execution, bytes: Buffer): void;
   /** The limit error for a statement that returned too much, or undefined while it has not. */
-  overLimit(run: StatementRun, rows: number, bytes: number): Cut | undefined;
+  overLimit(execution: Execution, run: StatementRun, rows: number, bytes: number): Cut | undefined;
+  /** The limit error for a write that has changed too many rows, or undefined when it has not. */
+  overWritten(run: StatementRun, rows: number): Cut | undefined;
+  /** Makes the backend fail, so that what is not synced is undone; its error reaches nobody. */
+  failBackend(): void;
   /** Makes the backend stop what it does now. */
   cancelBackend(): void;
   /** Answers have been taken: what waited for them may go on. */
@@ -222,7 +226,7 @@ export class Responses {
       return true;
     }
     const bytes = end - at;
-    const cut = this.#events.overLimit(run, run.rows + 1, run.bytes + bytes);
+    const cut = this.#events.overLimit(execution, run, run.rows + 1, run.bytes + bytes);
     if (cut !== undefined) {
       this.#cut(execution, cut);
       this.#stream(view, at, end, false, undefined);
@@ -507,7 +511,7 @@ export class Responses {
       default:
         throw unexpected(type);
     }
-    this.#pass(at, end);
+    if (!(first.silent && type !== Backend.RowDescription)) this.#pass(at, end);
     inflight.shift();
     if (first.barrier) this.#events.settled();
   }
@@ -592,7 +596,17 @@ export class Responses {
     this.#copyOut = undefined;
     this.#state.copyIn = false;
     if (type === Backend.CommandComplete) this.#finishStatement(run, execution, view, at, end);
+    if (expectation.maxRowsChanged !== undefined) {
+      execution.cut ??= this.#events.overWritten(run, run.rows);
+    }
     const { cut } = execution;
+    if (cut !== undefined && expectation.maxRowsChanged !== undefined) {
+      if (!this.#silentUntilReady) this.#output.insert(cut.error, end);
+      this.#state.inflight.shift();
+      this.#complete(execution, [run], 'Cut');
+      this.#events.failBackend();
+      return;
+    }
     if (cut !== undefined) {
       // It ended before the cancellation reached it: the client is told all the same, and hears nothing
       // more until the Sync that it sent, or will send.

@@ -25,6 +25,13 @@ export class ForwardQueue {
     this.#to = end;
   }
 
+  /** Leaves `view[start, end)` out. */
+  skip(start: number, end: number): void {
+    if (start === this.#to) this.#cut();
+    this.#from = end;
+    this.#to = end;
+  }
+
   /** Forwards a message of ours behind what was passed. */
   insert(message: Buffer): void {
     this.#cut();

@@ -89,6 +89,8 @@ export class Frontend {
   #bodyPasses = false;
   /** A message was refused while nothing was in flight: ours to skip to the Sync and answer it. */
   #skipping = false;
+  /** A simple Query went out as messages of the extended protocol: its Sync is ours to send. */
+  #owesSync = false;
   #running = false;
 
   constructor(state: SessionState, events: FrontendEvents) {
@@ -127,6 +129,13 @@ export class Frontend {
 
   /** Goes on with what waits. */
   resume(): void {
+    if (this.#owesSync && this.#state.inflight.length === 0 && !this.#running) {
+      this.#owesSync = false;
+      this.#state.skipping = false;
+      this.#state.inflight.push({ kind: 'Sync', barrier: true });
+      this.#events.toBackend([write.sync], false);
+      return;
+    }
     if (this.#waits && !this.#running) this.feed(Buffer.alloc(0));
   }
 
@@ -167,6 +176,7 @@ export class Frontend {
 
   /** While errors are skipped over, everything but Sync and Terminate is nothing. */
   #discards(type: number): boolean {
+    if (this.#owesSync) return false;
     if (!this.#skipping && !this.#state.skipping) return false;
     return type !== Message.Sync && type !== Message.Terminate;
   }
@@ -273,6 +283,9 @@ export class Frontend {
     const refusal = this.#refusalOf(decided);
     if (refusal !== undefined) return this.#refuseDecided('Simple', refusal, event, analyzed, text);
 
+    if (decided.some(isBoundedWrite)) {
+      return this.#boundedQuery(decided, event, analyzed, text, at, end);
+    }
     const runs = analyzed.analysis.statements.map((_, index) => newRun(decided[index]!));
     const unmaskable = runs.find((run) => isUnmaskable(run));
     if (unmaskable !== undefined) {
@@ -297,6 +310,66 @@ export class Frontend {
         for (const back of undo.toReversed()) back();
       },
     });
+    return 'Done';
+  }
+
+  /**
+   * A write whose rows are limited. A simple Query would be committed by the time its rows are known, so it
+   * is sent as one of the extended protocol, and its Sync only once it was not too much (decisions 9).
+   */
+  #boundedQuery(
+    decided: readonly DecidedStatement[],
+    event: OperationDecided,
+    analyzed: AnalyzedText,
+    text: string,
+    at: number,
+    end: number,
+  ): Taken {
+    const [only] = decided;
+    if (decided.length > 1 || only === undefined || !isCountable(only.analysis)) {
+      return this.#refuseDecided('Simple', uncountable(decided), event, analyzed, text);
+    }
+    const run = this.#decideRun(only.analysis, analyzed.fingerprint, [], 'Simple');
+    if (isUnmaskable(run)) {
+      return this.#refuseDecided('Simple', cannotMask(run), event, analyzed, text);
+    }
+    const decision = this.#events.record(event, analyzed, text);
+    const { inflight } = this.#state;
+    this.#queue.record();
+    const name = `${reservedPrefix}write`;
+    for (const message of [
+      write.parse(name, text, []),
+      write.bind({
+        portal: name,
+        statement: name,
+        parameterFormats: [],
+        parameters: [],
+        resultFormats: [],
+      }),
+      write.describe('Portal', name),
+      write.execute(name, 0),
+      write.close('Portal', name),
+      write.close('Statement', name),
+      write.flush,
+    ]) {
+      this.#queue.insert(message);
+    }
+    const silent = { silent: true, barrier: true };
+    inflight.push({ kind: 'Parse', ...silent });
+    inflight.push({ kind: 'Bind', ...silent });
+    const planned = only.permit?.masks.columns ?? [];
+    inflight.push({ kind: 'Describe', parametersDue: false, planned, ...silent });
+    inflight.push({
+      kind: 'Execute',
+      execution: this.#events.begin(decision, obligationsOf(decided)),
+      run,
+      maxRowsChanged: only.limits.rowsPerStatement!.max,
+      barrier: true,
+    });
+    inflight.push({ kind: 'Close', ...silent });
+    inflight.push({ kind: 'Close', ...silent });
+    this.#owesSync = true;
+    this.#queue.skip(at, end);
     return 'Done';
   }
 
@@ -426,6 +499,10 @@ export class Frontend {
         entry.text,
       );
     }
+    if (isBoundedWrite(run.decided) && !isCountable(run.decided.analysis)) {
+      const refused = uncountable([run.decided]);
+      return this.#refuseDecided('Extended', refused, run.decided.event, analyzed, entry.text);
+    }
     const decision = this.#events.record(run.decided.event, analyzed, entry.text);
     opened.first = { run, decision };
     this.#pushBind(portal, opened, forward);
@@ -479,7 +556,9 @@ export class Frontend {
       kind: 'Execute',
       execution: this.#events.begin(decision, obligationsOf([run.decided])),
       run,
-      portal,
+      ...(isBoundedWrite(run.decided) && {
+        maxRowsChanged: run.decided.limits.rowsPerStatement!.max,
+      }),
       barrier: (analysis !== undefined && changesWhatFollows(analysis)) || isLimited(run.decided),
       undo: () => {
         for (const back of undo.toReversed()) back();
@@ -541,6 +620,7 @@ export class Frontend {
       this.#events.toClient(readyForQuery(TransactionStatus.Idle));
       return 'Done';
     }
+    if (this.#state.inflight.hasBoundedWrite || this.#owesSync) return this.#wait();
     // While COPY data flows the backend ignores a Sync, and would not answer it.
     if (this.#state.copyIn) return 'Done';
     this.#state.skipping = false;
@@ -590,7 +670,7 @@ export class Frontend {
 
   /** Whether a decision can be made now; else what is in flight is asked for and the message waits. */
   #ready(): boolean {
-    if (this.#state.inflight.hasBarrier || !this.#events.readyToDecide()) {
+    if (this.#owesSync || this.#state.inflight.hasBarrier || !this.#events.readyToDecide()) {
       this.#wait();
       return false;
     }
@@ -652,10 +732,11 @@ export class Frontend {
     analysis: StatementAnalysis | undefined,
     fingerprint: string,
     resultFormats: readonly (0 | 1)[],
+    protocol: 'Simple' | 'Extended' = 'Extended',
   ): StatementRun {
     const { context } = this.#state;
     const request = this.#events.request();
-    const decided = context.decide(analysis ?? emptyStatement, fingerprint, 'Extended', request);
+    const decided = context.decide(analysis ?? emptyStatement, fingerprint, protocol, request);
     const run = newRun(decided);
     const planned = decided.permit?.masks.columns ?? [];
     const outputs = decided.analysis.outputs ?? [];
@@ -865,6 +946,41 @@ function changesWhatFollows({ effects }: StatementAnalysis): boolean {
     effects.closeCursor !== undefined ||
     effects.discard !== undefined
   );
+}
+
+/** It changes rows, and a rule says how many at most. */
+function isBoundedWrite({ analysis, limits }: DecidedStatement): boolean {
+  return (
+    limits.rowsPerStatement !== undefined &&
+    analysis.operations.some(({ class: of }) => of === 'Write')
+  );
+}
+
+const countedKinds: ReadonlySet<string> = new Set([
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'CopyStmt',
+]);
+
+/** The command tag tells all the rows that it changes. */
+function isCountable({ kind, operations }: StatementAnalysis): boolean {
+  const written = operations.filter(({ class: of, reach }) => of === 'Write' && reach === 'Named');
+  const relations = new Set(written.map(({ resource }) => JSON.stringify(resource)));
+  return countedKinds.has(kind) && relations.size === 1;
+}
+
+function uncountable(decided: readonly DecidedStatement[]): Refusal {
+  const { rule, max } = decided.find(isBoundedWrite)!.limits.rowsPerStatement!;
+  return {
+    verdict: 'Deny',
+    rule,
+    reason: 'Limit',
+    message: `rule ${rule.rule} of AccessPolicy ${rule.namespace}/${rule.object} limits writes to ${max} rows, and how many this would change cannot be told (CHP-3008)`,
+    hint: 'Send each INSERT, UPDATE, DELETE, MERGE or COPY by itself, without others in WITH or EXPLAIN ANALYZE.',
+    wouldDeny: [],
+  };
 }
 
 /** The limits of a text's statements, each rule once. */
