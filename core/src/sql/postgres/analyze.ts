@@ -26,13 +26,14 @@ export function analyze(text: string, context: AnalyzeContext): Analysis {
   if (parsed.failure !== undefined) return { failure: parsed.failure, statements: [] };
   const history = new TextHistory();
   const statements = parsed.statements.map((statement) => {
-    const analysis = analyzeOne(statement, context);
+    const analysis = analyzeTree(statement, context);
     return history.follow(analysis, context.database);
   });
   return { statements };
 }
 
-function analyzeOne(statement: RawStmt, context: AnalyzeContext): StatementAnalysis {
+/** Analyzes one parsed statement by itself. */
+export function analyzeTree(statement: RawStmt, context: AnalyzeContext): StatementAnalysis {
   const node = statement.stmt;
   if (node === undefined) return notUnderstood('Empty', 'an empty statement', context);
   const kind = tagOf(node);

@@ -9,6 +9,7 @@ import {
 import {
   advisoryLockFunctions,
   catalogFunctions,
+  functionColumns,
   informationSchemaFunctions,
   pureFunctions,
   setReturningFunctions,
@@ -18,6 +19,7 @@ import { columnsOf, derive, type Lineage } from './lineage.ts';
 import { isSystemSchema, relationResource, resolveRelation, splitName } from './names.ts';
 import type { Run } from './run.ts';
 import type { Scope } from './scope.ts';
+import { isSettingName } from './select.ts';
 import { settingOperation, showOperation } from './settings.ts';
 import { checkOperands, isBuiltinType, userSchema } from './types.ts';
 
@@ -40,7 +42,8 @@ export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>):
   if (name === undefined) return { ...derive(args), constant: false };
   checkOperands(run, args, `function ${name}`);
   perform(run, name, body.args ?? [], args);
-  const lineage = derive(args);
+  const rowFields = informationSchemaFunctions.has(name) ? functionColumns[name] : undefined;
+  const lineage = { ...derive(args), ...(rowFields === undefined ? undefined : { rowFields }) };
   return setReturningFunctions.has(name) || volatileFunctions.has(name)
     ? { ...lineage, constant: false }
     : lineage;
@@ -130,7 +133,8 @@ function perform(run: Run, name: string, nodes: readonly Node[], args: readonly 
 }
 
 function performSetConfig(run: Run, nodes: readonly Node[]): void {
-  const setting = literalString(nodes[0]);
+  const setting =
+    literalString(nodes[0]) ?? (isSettingName(nodes[0]) ? run.settingName : undefined);
   const value = literalString(nodes[1]);
   if (setting === undefined) {
     run.unknown('set_config of a name that is not constant');

@@ -5,7 +5,7 @@ import { analyzeExpression, isExpression } from './expressions.ts';
 import { columnsOf } from './lineage.ts';
 import { relationResource, resolveRelation, written } from './names.ts';
 import { fieldsOf, readRelation } from './relations.ts';
-import type { Run } from './run.ts';
+import { isTag, type Run } from './run.ts';
 import { newScope, type Scope } from './scope.ts';
 
 const leafTags: ReadonlySet<string> = new Set([
@@ -17,6 +17,25 @@ const leafTags: ReadonlySet<string> = new Set([
   'A_Star',
   'RoleSpec',
   'TypeName',
+  // Options: names, numbers and texts.
+  'DefElem',
+]);
+/** Parts of a definition that are looked into. */
+const partTags: ReadonlySet<string> = new Set([
+  'ATAlterConstraint',
+  'AlterTableCmd',
+  'ColumnDef',
+  'Constraint',
+  'IndexElem',
+  'List',
+  'PartitionBoundSpec',
+  'PartitionCmd',
+  'PartitionElem',
+  'PartitionRangeDatum',
+  'PartitionSpec',
+  'ReplicaIdentityStmt',
+  'StatsElem',
+  'TableLikeClause',
 ]);
 /** Fields that hold a type, a role or a collation: names that run nothing by being named. */
 const namingFields: ReadonlySet<string> = new Set([
@@ -70,6 +89,9 @@ function walk(run: Run, scope: Scope, value: unknown): void {
     } else if (key === 'RangeVar' || 'relname' in child) {
       run.visit(child);
       reference(run, child as RangeVar, key === 'pktable' || key === 'relation');
+    } else if (isTag(key) && !partTags.has(key)) {
+      run.ignore(child);
+      run.unknown(`${key} is not understood here`);
     } else {
       if (!Array.isArray(child)) run.visit(child);
       if (key === 'Constraint') checkConstraint(run, child as Record<string, unknown>);

@@ -58,7 +58,6 @@ export const ddlHandlers: StatementHandlers = {
     }
     const { indexParams, indexIncludingParams, whereClause } = body;
     analyzeDefinition(run, table?.relation, [indexParams, indexIncludingParams, { whereClause }]);
-    run.ignore(whereClause);
     run.ignore(body.excludeOpNames);
     return undefined;
   },

@@ -252,7 +252,8 @@ function analyzeIndirection(run: Run, scope: Scope, body: Body<'A_Indirection'>)
     run.unknown(`field ${firstName} does not resolve`);
     return rowLineage;
   }
-  const parts = [analyzeExpression(run, scope, body.arg)];
+  const source = analyzeExpression(run, scope, body.arg);
+  const parts = [source];
   for (const step of steps) {
     const indices = bodyOf(step, 'A_Indices');
     if (indices !== undefined) {
@@ -261,17 +262,11 @@ function analyzeIndirection(run: Run, scope: Scope, body: Body<'A_Indirection'>)
         analyzeExpression(run, scope, indices.lidx),
         analyzeExpression(run, scope, indices.uidx),
       );
-    } else if ('A_Star' in step || !isFieldOfCatalogFunction(body.arg, stringOf(step))) {
+    } else if (steps.length > 1 || source.rowFields?.includes(stringOf(step) ?? '') !== true) {
       run.unknownCode(`field ${stringOf(step) ?? '*'} of an expression`);
     }
   }
   return derive(parts);
-}
-
-/** `(information_schema._pg_expandarray(x)).n`: what PostgreSQL's JDBC driver asks for. */
-function isFieldOfCatalogFunction(arg: Node | undefined, field: string | undefined): boolean {
-  const name = nameParts(bodyOf(arg, 'FuncCall')?.funcname).at(-1);
-  return name === '_pg_expandarray' && (field === 'x' || field === 'n');
 }
 
 /** The item whose row the expression is, when it is only its name. */

@@ -11,6 +11,8 @@ export interface Lineage {
   readonly derived: readonly ColumnId[];
   readonly typeOid: number | undefined;
   readonly constant: boolean;
+  /** Of a row whose fields are known though it is that of no relation: their names. */
+  readonly rowFields?: readonly string[];
 }
 
 const none: readonly ColumnId[] = [];

@@ -37,6 +37,8 @@ export class Run {
   readonly findings = new Findings();
   effects: SessionEffects = {};
   hasWhere = false;
+  /** The setting's name, within a query of pg_settings that asks for just one. */
+  settingName: string | undefined;
   /** How many views and sub-selects deep; bounds recursion. */
   depth = 0;
   readonly #visited = new Set<object>();
@@ -98,7 +100,7 @@ export class Run {
 }
 
 /** Tags begin with a capital, fields do not. */
-function isTag(key: string): boolean {
+export function isTag(key: string): boolean {
   const first = key.charCodeAt(0);
   return first >= 65 && first <= 90;
 }

@@ -1,5 +1,13 @@
 import type { SelectStmt, WithClause } from 'libpg-query';
-import { bodyOf, itemsOf, literalInteger, type Node, nameParts, stringOf } from './ast.ts';
+import {
+  bodyOf,
+  itemsOf,
+  literalInteger,
+  literalString,
+  type Node,
+  nameParts,
+  stringOf,
+} from './ast.ts';
 import { columnName } from './column-name.ts';
 import { analyzeCondition } from './conditions.ts';
 import { bindWith } from './cte.ts';
@@ -55,7 +63,10 @@ function analyzePlain(run: Run, select: SelectStmt, scope: Scope): readonly Fiel
     const window = bodyOf(node, 'WindowDef');
     if (window !== undefined) analyzeWindow(run, scope, window);
   }
+  const outerSetting = run.settingName;
+  run.settingName = settingAskedFor(select);
   let fields = analyzeTargets(run, scope, select.targetList);
+  run.settingName = outerSetting;
   if (select.fromClause !== undefined) {
     fields = fields.map((field) =>
       field.lineage.constant ? { ...field, lineage: { ...field.lineage, constant: false } } : field,
@@ -67,6 +78,22 @@ function analyzePlain(run: Run, select: SelectStmt, scope: Scope): readonly Fiel
   analyzeDistinct(run, scope, fields, select.distinctClause);
   lockRelations(run, scope, select.lockingClause);
   return fields;
+}
+
+/** `FROM pg_settings WHERE name = '…'` alone: how pg_dump sets what the server may not know. */
+function settingAskedFor({ fromClause, whereClause }: SelectStmt): string | undefined {
+  const from = fromClause?.length === 1 ? bodyOf(fromClause[0], 'RangeVar') : undefined;
+  const qualified = from?.schemaname === undefined || from.schemaname === 'pg_catalog';
+  if (from?.relname !== 'pg_settings' || !qualified) return undefined;
+  const condition = bodyOf(whereClause, 'A_Expr');
+  const equal = condition?.kind === 'AEXPR_OP' && nameParts(condition.name).join('.') === '=';
+  return equal && isSettingName(condition.lexpr) ? literalString(condition.rexpr) : undefined;
+}
+
+/** True for the column `name` as it stands. */
+export function isSettingName(node: Node | undefined): boolean {
+  const parts = nameParts(bodyOf(node, 'ColumnRef')?.fields);
+  return parts.length === 1 && parts[0] === 'name';
 }
 
 /** The select list, or a RETURNING list, with stars expanded. */
@@ -126,7 +153,8 @@ function expandComposite(run: Run, scope: Scope, node: Node): Field[] {
     const name = parts[0];
     if (name !== undefined && parts.length === 1 && findColumn(scope, name) === undefined) {
       const item = findStarItem(run, scope, bodyOf(indirection.arg, 'ColumnRef')?.fields ?? []);
-      run.ignore(indirection);
+      run.visit(indirection);
+      run.visit(bodyOf(indirection.arg, 'ColumnRef') as object);
       return item === undefined ? [] : expand(run, item);
     }
   }
@@ -214,9 +242,15 @@ function sortedBy(run: Run, scope: Scope, fields: readonly Field[], node: Node):
   const output = outputNamed(run, fields, sort?.node);
   if (sort === undefined || output === undefined) return analyzeSort(run, scope, node);
   run.visit(sort);
-  run.ignore(sort.node as object);
+  visitOutputName(run, sort.node);
   if (sort.useOp !== undefined) checkOperator(run, nameParts(sort.useOp).join('.'), [output]);
   return output;
+}
+
+/** A name of an output is handled by finding it; a number holds nothing further. */
+function visitOutputName(run: Run, node: Node | undefined): void {
+  const reference = bodyOf(node, 'ColumnRef');
+  if (reference !== undefined) run.visit(reference);
 }
 
 /** The output column that a bare name or a number names. */
@@ -259,7 +293,7 @@ function analyzeGrouping(run: Run, scope: Scope, fields: readonly Field[], node:
   if (input === undefined) {
     const output = outputNamed(run, fields, node);
     if (output !== undefined) {
-      run.ignore((bodyOf(node, 'ColumnRef') ?? bodyOf(node, 'A_Const')) as object);
+      visitOutputName(run, node);
       useAny(run, output);
       return;
     }
@@ -284,7 +318,7 @@ function analyzeDistinct(
   for (const node of clause) {
     const output = outputNamed(run, fields, node);
     if (output !== undefined) {
-      run.ignore((bodyOf(node, 'ColumnRef') ?? bodyOf(node, 'A_Const')) as object);
+      visitOutputName(run, node);
       useAny(run, output);
     } else useAny(run, analyzeExpression(run, scope, node));
   }

@@ -25,7 +25,7 @@ const harmless: ReadonlySet<string> = new Set(
    geqo_selection_bias geqo_threshold idle_in_transaction_session_timeout idle_session_timeout
    intervalstyle jit jit_above_cost jit_inline_above_cost jit_optimize_above_cost join_collapse_limit
    lc_monetary lc_numeric lc_time lock_timeout parallel_setup_cost parallel_tuple_cost plan_cache_mode
-   quote_all_identifiers random_page_cost row_security seq_page_cost statement_timeout
+   quote_all_identifiers random_page_cost restrict_nonsystem_relation_kind row_security seq_page_cost statement_timeout
    synchronize_seqscans tcp_user_timeout timezone timezone_abbreviations transaction_deferrable
    transaction_isolation transaction_read_only transaction_timeout xmlbinary xmloption`.split(
     /\s+/,
