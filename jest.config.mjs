@@ -10,6 +10,8 @@ const workspaces = ['core', 'runtime', 'control', 'sidecar', 'collector', 'cli']
 /** Unit tests stand beside their source; what needs a process or a network stands in test/. */
 export default {
   maxWorkers: 2,
+  // A bound on hanging, not a measure: starting programs takes seconds on a loaded machine.
+  testTimeout: 60_000,
   projects: [
     {
       ...common,

@@ -5,10 +5,12 @@ import { registerEvents } from './commands/events.ts';
 import { registerPolicy } from './commands/policy.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerSessions } from './commands/sessions.ts';
+import { registerStandalone } from './commands/standalone.ts';
 import { registerTicket } from './commands/ticket.ts';
 
 /** Each command adds itself; they appear in the help in this order. */
 const commands: readonly ((program: Command) => void)[] = [
+  registerStandalone,
   registerTicket,
   registerPolicy,
   registerSessions,

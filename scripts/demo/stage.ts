@@ -1,14 +1,6 @@
-import {
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { createTicket } from '@chaperone/cli/commands/ticket.ts';
 import { locateRecord, RecordClient } from '@chaperone/cli/record-client.ts';
 import { type Standalone, startStandalone } from '@chaperone/cli/standalone/start.ts';
@@ -16,11 +8,11 @@ import { systemClock } from '@chaperone/runtime/clock.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import manifest from '../../package.json' with { type: 'json' };
 import { startPostgres, type TestPostgres } from '../../test/support/postgres.ts';
+import { copyQuickstart } from '../../test/support/quickstart.ts';
 import { loadShop, type Shop } from '../../test/support/shop.ts';
 import { Caller } from './caller.ts';
 import { Lines } from './lines.ts';
 
-const quickstart = resolve(import.meta.dirname, '../../examples/quickstart');
 export const ordersLoaded = 100_000;
 
 /** What `chaperone ticket create --output json` prints. */
@@ -150,27 +142,5 @@ export class Stage {
       rmSync(this.directory, { recursive: true, force: true });
       await this.postgres.stop();
     }
-  }
-}
-
-/** The example as it stands, with the address and the login of this demo's database put in. */
-function copyQuickstart(directory: string, postgres: TestPostgres, shop: Shop): void {
-  const values: Readonly<Record<string, readonly (readonly [string, string])[]>> = {
-    'target.yaml': [
-      ['host: localhost', `host: ${postgres.host}`],
-      ['port: 5432', `port: ${postgres.port}`],
-    ],
-    'secret.yaml': [
-      ['username: shop_app', `username: ${shop.user}`],
-      ['password: change-me', `password: ${shop.password}`],
-    ],
-  };
-  for (const file of readdirSync(quickstart).filter((name) => name.endsWith('.yaml'))) {
-    let text = readFileSync(join(quickstart, file), 'utf8');
-    for (const [from, to] of values[file] ?? []) {
-      if (!text.includes(from)) throw new Error(`${file} of the quickstart does not say ${from}`);
-      text = text.replace(from, to);
-    }
-    writeFileSync(join(directory, file), text, { mode: 0o600 });
   }
 }
