@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } fr
 import { dirname, join } from 'node:path';
 import { type Collector, startCollector } from '@chaperone/collector/index.ts';
 import { createTokenFile, readByToken, readTokenFile } from '@chaperone/collector/tokens.ts';
+import { startStatusController } from '@chaperone/control/controllers/status-controller.ts';
 import {
   createInProcessControl,
   type InProcessControl,
@@ -150,6 +151,15 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       onError: (error) => logger.error({ err: error }, 'a policy could not be applied'),
     });
     closers.push(() => control.close());
+    const statuses = startStatusController({
+      store,
+      clock,
+      onError: (error) => logger.error({ err: error }, 'a status could not be written'),
+    });
+    closers.push(() => {
+      statuses.stop();
+      return statuses.settled();
+    });
 
     const gateway = new Gateway({
       control,

@@ -305,6 +305,7 @@ export class PostgresProxy {
       catalogMaxAgeMs: this.#options.catalogMaxAgeMs ?? 1000,
       maxMaskedRowBytes: this.#options.maxMaskedRowBytes ?? 16 * 1024 * 1024,
       maxStatementBytes: this.#options.maxStatementBytes ?? 1024 * 1024,
+      ...(caller.sessionEndsMs !== undefined && { proofEndsMs: caller.sessionEndsMs }),
       cancelBackend,
       onReady: () =>
         sendSessionReady(accepted.socket, {

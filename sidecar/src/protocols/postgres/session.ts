@@ -46,6 +46,8 @@ export interface SessionOptions {
   readonly logger: Logger;
   readonly catalogMaxAgeMs: number;
   readonly maxMaskedRowBytes: number;
+  /** Epoch ms: the end of the proof of who calls. */
+  readonly proofEndsMs?: number;
   readonly maxStatementBytes: number;
   /** Makes the backend stop what it does; resolves once it was told. */
   readonly cancelBackend: () => Promise<void>;
@@ -548,7 +550,9 @@ export class PostgresSession {
     const spentMs = (clock.monotonicUs() - this.#openedUs) / 1000;
     const untilLimit =
       maxDurationMs === undefined ? Number.POSITIVE_INFINITY : maxDurationMs - spentMs;
-    const untilExpiry = expiresAtMs - clock.nowMs();
+    // Neither the identity nor the proof of it is outlived.
+    const untilExpiry =
+      Math.min(expiresAtMs, this.#options.proofEndsMs ?? Number.POSITIVE_INFINITY) - clock.nowMs();
     const delayMs = Math.min(untilLimit, untilExpiry);
     if (Number.isFinite(delayMs)) {
       const expired = untilExpiry <= untilLimit;
@@ -557,10 +561,10 @@ export class PostgresSession {
           expired ? 'Expired' : 'MaxDuration',
           refusalResponse(expired ? 'Expired' : 'Limit', 'End', {
             message: expired
-              ? 'the identity has expired (CHP-2003)'
+              ? 'the identity, or the ticket that proved it, has expired (CHP-2003)'
               : 'the session has lasted as long as its policy allows (CHP-3012)',
             hint: expired
-              ? 'Ask the owner to extend expiresAt of the MachineIdentity.'
+              ? 'Connect with a new ticket, or have expiresAt of the MachineIdentity extended.'
               : 'Connect again.',
           }),
         );

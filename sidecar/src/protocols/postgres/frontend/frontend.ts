@@ -551,6 +551,10 @@ export class Frontend {
     }
     const undo =
       analysis === undefined ? [] : this.#applyNames(analysis, text, 0, portal.fingerprint);
+    // The portal that closes all others stays open itself.
+    if (analysis?.effects.closeCursor?.name === null || analysis?.effects.discard === 'All') {
+      undo.push(this.#state.portals.set(name, portal));
+    }
     this.#queue.pass(at, end);
     this.#state.inflight.push({
       kind: 'Execute',
@@ -777,7 +781,7 @@ export class Frontend {
     if (deallocate) {
       undo.push(
         deallocate.name === null
-          ? statements.filter(() => false)
+          ? statements.filter(isUnnamed)
           : statements.delete(deallocate.name),
       );
     }
@@ -800,7 +804,7 @@ export class Frontend {
     }
     if (discard === 'All') {
       undo.push(
-        statements.filter(() => false),
+        statements.filter(isUnnamed),
         portals.filter(() => false),
       );
     }
@@ -988,6 +992,9 @@ function obligationsOf(decided: readonly DecidedStatement[]): readonly LimitObli
   if (decided.length === 1) return decided[0]!.permit?.limits ?? [];
   return [...new Set(decided.flatMap((item) => item.permit?.limits ?? []))];
 }
+
+/** DEALLOCATE ALL and DISCARD ALL leave the unnamed statement. */
+const isUnnamed = (_: PreparedStatement, name: string): boolean => name === '';
 
 /** EXECUTE and FETCH: decided when carried out, by what the name stands for then. */
 function standsForAnother({ effects }: StatementAnalysis): boolean {
