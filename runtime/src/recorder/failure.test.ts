@@ -158,6 +158,8 @@ describe('the bound', () => {
     }
     const firstRefused = outcomes.indexOf('CHP-4002');
     expect(firstRefused).toBeGreaterThan(20);
+    // Short of the bound, there is room for the ends of what runs: 2 MiB of it.
+    expect(firstRefused * 500_000).toBeLessThan(maxBytes - mebibyte);
     expect(new Set(outcomes.slice(firstRefused))).toEqual(new Set(['CHP-4002']));
     down = false;
     clock.advance(60_000);

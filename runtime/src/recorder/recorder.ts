@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs';
 import { Hmac } from '@chaperone/core/events/hmac.ts';
-import type { EventBody, EventParts, ProgramEvent } from '@chaperone/core/events/types.ts';
+import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
 import type { Durability } from '@chaperone/core/policy/types.ts';
 import type { Timer } from '../clock.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
@@ -18,7 +18,7 @@ import { FrameBatch } from './frame.ts';
 import { GroupSync } from './group-sync.ts';
 import { lockDirectory } from './lock.ts';
 import type { RecorderOptions, RecorderState, SpoolRecorder } from './options.ts';
-import type { SpoolDamage } from './recover.ts';
+import { ProgramLog } from './program-log.ts';
 import { RecordedSession } from './session.ts';
 import { Spool } from './spool.ts';
 import { nodeSpoolFiles } from './spool-files.ts';
@@ -32,8 +32,6 @@ const maxBatchBytes = 1024 * 1024;
  */
 const maxHeldBytes = 4 * 1024 * 1024;
 const retryMs = 1000;
-/** Open sessions that one Heartbeat names. */
-const sessionsPerHeartbeat = 500;
 const mebibyte = 1024 * 1024;
 /** Smallest bound of a spool. */
 export const minSpoolBytes = 16 * mebibyte;
@@ -55,7 +53,7 @@ class SpoolingRecorder implements SpoolRecorder {
   readonly #collectorWaiters: CollectorWaiters;
   readonly #ages = new AgeMarks();
   readonly #sessions = new Map<string, RecordedSession>();
-  readonly #process: RecordedSession;
+  readonly #log: ProgramLog;
   readonly #fingerprints = new Hmac();
   readonly #key: Uint8Array;
   readonly #unlock: () => void;
@@ -66,7 +64,6 @@ class SpoolingRecorder implements SpoolRecorder {
   #wasFull = false;
   #acknowledged = 0;
   #retry: Timer | undefined;
-  #heartbeat: Timer | undefined;
   #closing: Promise<void> | undefined;
   #closed = false;
 
@@ -108,9 +105,13 @@ class SpoolingRecorder implements SpoolRecorder {
       options.collectorTimeoutMs ?? 10_000,
       this.#call,
     );
-    this.#process = this.#newSession();
+    this.#log = new ProgramLog({
+      ...options,
+      writer: this.#writer,
+      session: this.#newSession(),
+    });
     if (this.#spool.written > 0) this.#ages.written(0, this.#spool.recoveredSinceMs);
-    this.#reportStart();
+    this.#log.started(this.#spool.recoveredEvents, this.#spool.damages);
     this.#delivery =
       transport &&
       new Delivery({
@@ -124,10 +125,10 @@ class SpoolingRecorder implements SpoolRecorder {
         onAcknowledged: (position) => this.#takeAcknowledgement(position),
         onShipped: (events) => options.metrics?.shipped(events),
         onFailure: () => options.metrics?.shipFailed(),
-        report: (detail) => this.#report('SpoolState', detail),
-        gapNotice: (session, from, to) => this.#gapNotice(session, from, to),
+        report: (detail) => this.#log.report('SpoolState', detail),
+        gapNotice: (session, from, to) => this.#log.gapNotice(session, from, to),
       });
-    this.#beat();
+    this.#log.beat(this.#sessions);
   }
 
   openSession(): SessionRecorder {
@@ -284,7 +285,7 @@ class SpoolingRecorder implements SpoolRecorder {
     const word = this.#wasFull ? 'full' : 'no longer full';
     const { bytes, maxBytes } = this.#spool;
     this.#options.logger.warn({ bytes, maxBytes }, `the spool is ${word}`);
-    this.#report('SpoolState', `the spool is ${word}: ${bytes} of ${maxBytes} bytes`);
+    this.#log.report('SpoolState', `the spool is ${word}: ${bytes} of ${maxBytes} bytes`);
   }
 
   #lose(session: RecordedSession, seq: number): void {
@@ -331,65 +332,8 @@ class SpoolingRecorder implements SpoolRecorder {
     this.#collectorWaiters.acknowledged(position);
   }
 
-  #report(type: ProgramEvent['type'], detail?: string): void {
-    if (!this.#closed) this.#process.append(this.#programEvent(type, detail));
-  }
-
-  #programEvent(type: ProgramEvent['type'], detail?: string): ProgramEvent {
-    const { name: program, version } = this.#options.program;
-    return { type, program, version, ...(detail === undefined ? {} : { detail }) };
-  }
-
-  #reportStart(): void {
-    this.#report('ProgramStarted');
-    const { recoveredEvents, damages } = this.#spool;
-    if (recoveredEvents > 0) {
-      this.#options.logger.info(
-        { events: recoveredEvents },
-        'events of an earlier run are in the spool',
-      );
-    }
-    for (const damage of damages) {
-      this.#options.logger.error({ code: 'CHP-4008', damage }, 'the spool was damaged');
-      this.#report('SpoolState', describeDamage(damage));
-    }
-  }
-
-  /** Two events in a session of their own, so that they can go out before everything that waits. */
-  #gapNotice(ofSession: string, from: number, to: number) {
-    const session = this.#writer.newId();
-    const reason = 'not in the spool: lost, damaged or refused earlier';
-    this.#options.logger.error({ session: ofSession, from, to }, 'the collector misses events');
-    const bodies: EventBody[] = [
-      this.#programEvent('SpoolState', `events ${from} to ${to} of session ${ofSession} are gone`),
-      { type: 'RecordGap', ofSession, from, to, reason },
-    ];
-    const events = bodies.map((body, at) =>
-      JSON.stringify({
-        seq: at + 1,
-        line: this.#writer.line(session, at + 1, body),
-        parts: [],
-      }),
-    );
-    return { session, events };
-  }
-
-  /** Names every open session and its last event, so that a withheld session or a cut tail is visible. */
-  #beat(): void {
-    this.#heartbeat = this.#options.clock.setTimer(this.#options.heartbeatMs ?? 30_000, () => {
-      const all = [...this.#sessions.values()].filter((session) => session !== this.#process);
-      for (let at = 0; at === 0 || at < all.length; at += sessionsPerHeartbeat) {
-        const some = all.slice(at, at + sessionsPerHeartbeat);
-        const sessions = Object.fromEntries(some.map(({ id, lastSeq }) => [id, lastSeq]));
-        this.#process.append({ ...this.#programEvent('Heartbeat'), sessions });
-      }
-      this.#beat();
-    });
-  }
-
   async #close(): Promise<void> {
-    this.#heartbeat?.cancel();
-    this.#report('ProgramStopped');
+    this.#log.stopped();
     this.#flush();
     await new Promise<void>((resolve) => this.#chunks.close(resolve));
     await this.#delivery?.close(this.#options.closeGraceMs ?? 5_000);
@@ -406,14 +350,6 @@ class SpoolingRecorder implements SpoolRecorder {
     await this.#sync.close();
     this.#unlock();
   }
-}
-
-function describeDamage(damage: SpoolDamage): string {
-  const { kind, segment, offset, bytes, after, keptIn } = damage;
-  const what = kind === 'TornTail' ? 'an unfinished write was cut' : 'damaged bytes were cut out';
-  const where = `segment ${segment}, ${bytes} bytes from offset ${offset}`;
-  const last = after === undefined ? '' : `, after event ${after.seq} of session ${after.session}`;
-  return `${what}: ${where}${last}${keptIn === undefined ? '' : `; kept in ${keptIn}`}`;
 }
 
 /**

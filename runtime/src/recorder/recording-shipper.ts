@@ -80,9 +80,9 @@ export class RecordingShipper {
         if (signal.aborted) return;
         await store.remove(digest);
       } catch (cause) {
+        if (signal.aborted) return;
         if (!(cause instanceof ShipRefused)) {
           this.#running = false;
-          if (signal.aborted) return;
           const delayMs = this.#backoff.next();
           onFailure(cause, delayMs);
           this.#timer = clock.setTimer(delayMs, () => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   maxChunkBytes,
+  maxIndexedChunks,
   maxListedChunks,
   openChunk,
   recordedContent,
@@ -13,6 +14,7 @@ import { manualClock } from '../clock.ts';
 import { MemoryReceiver } from './memory-receiver.ts';
 import type { RecorderOptions, SpoolRecorder } from './options.ts';
 import { createRecorder } from './recorder.ts';
+import { ResultStream } from './result-stream.ts';
 import type { SessionRecorder } from './types.ts';
 
 let directory: string;
@@ -120,4 +122,20 @@ test('chunks that an earlier process left are uploaded by the next', async () =>
   const second = start({ transport: receiver });
   await new Promise((resolve) => second.whenDurable('Collector', resolve));
   expect((await readBack(receiver, digests)).equals(content)).toBe(true);
+});
+
+test('no chunk is larger than a chunk, not even the index of a result of gigabytes', () => {
+  const chunks: number[] = [];
+  const stream = new ResultStream(
+    (chunk) => {
+      chunks.push(chunk.length);
+      return 'ab'.repeat(32);
+    },
+    () => {},
+  );
+  const piece = Buffer.alloc(maxChunkBytes - 17);
+  for (let i = 0; i <= maxIndexedChunks; i += 1) stream.append(piece);
+  expect(stream.end()).toHaveLength(2);
+  expect(chunks.length).toBe(maxIndexedChunks + 3);
+  expect(Math.max(...chunks)).toBeLessThanOrEqual(maxChunkBytes);
 });
