@@ -49,7 +49,8 @@ bench: $(INSTALLED) ## measure against direct connections
 build: $(INSTALLED) ## one bundle per program, in dist/
 	node scripts/build.ts
 
-image: build ## container image; ENGINE=podman|buildah, BASE=…, IMAGE=…
+image: build ## container image; ENGINE=podman or buildah, BASE=…, IMAGE=…
+	cp -fL "$$(command -v node)" dist/node
 	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
 
 clean: ## remove what was built

@@ -1,7 +1,14 @@
 const transform = {
   '^.+\\.ts$': [
     '@swc/jest',
-    { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } },
+    {
+      jsc: {
+        parser: { syntax: 'typescript' },
+        target: 'es2024',
+        experimental: { keepImportAttributes: true }, // Node asks for them on JSON
+      },
+      module: { type: 'es6' },
+    },
   ],
 };
 const common = { transform, extensionsToTreatAsEsm: ['.ts'], testEnvironment: 'node' };
