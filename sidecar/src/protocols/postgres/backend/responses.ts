@@ -692,6 +692,12 @@ export class Responses {
       state.catalogDirty = true;
       state.catalogTouched = true;
     }
+    const { transaction } = effects;
+    if (transaction === 'Commit' || transaction === 'Rollback' || transaction === 'RollbackTo') {
+      // SET LOCAL and what is rolled back hold no longer, even where the next transaction follows at once.
+      state.resolutionDirty ||= state.resolutionTouched;
+      state.catalogDirty ||= state.catalogTouched;
+    }
     if (run.masker !== undefined) countCells(execution, run.masker.masks, run.masker.cells);
     if (run.rows === 0) {
       const affected = affectedRows(parseCommandComplete(view, at + HEADER_BYTES, end));

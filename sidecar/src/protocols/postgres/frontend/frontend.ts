@@ -10,7 +10,7 @@ import type {
   RequestContext,
 } from '@chaperone/core/policy/types.ts';
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
-import type { Execution, StatementRun } from '../backend/expectation.ts';
+import type { Execution, QueryExpectation, StatementRun } from '../backend/expectation.ts';
 import { bindMasks } from '../backend/mask-binding.ts';
 import { refusalResponse } from '../errors/refusal.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
@@ -270,46 +270,66 @@ export class Frontend {
     const statements =
       analyzed.analysis.statements.length > 0 ? analyzed.analysis.statements : [emptyStatement];
     const decided: DecidedStatement[] = [];
-    for (const statement of statements) {
+    // By statement: names are made and dropped as the text goes on, for a later statement may use them.
+    const names: Undo[][] = [];
+    let unsure = false;
+    for (const [index, statement] of statements.entries()) {
       const made = statement.effects.prepare?.name;
-      if (made?.startsWith(reservedPrefix)) return this.#refuse('Simple', reservedName(made));
+      if (made?.startsWith(reservedPrefix)) {
+        takeBack(names);
+        return this.#refuse('Simple', reservedName(made));
+      }
       const resolved = this.#resolve(statement);
-      if ('error' in resolved) return this.#missingName(resolved.error);
+      if ('error' in resolved) {
+        takeBack(names);
+        return this.#missingName(resolved.error);
+      }
+      if (unsure && statement.kind !== 'TransactionStmt') {
+        takeBack(names);
+        return this.#refuseFailure('Simple', unsureOf(analyzed), text);
+      }
+      unsure ||= this.#leavesUnsure(statement, resolved.analysis);
       decided.push(
         context.decide(resolved.analysis, analyzed.fingerprint, 'Simple', this.#events.request()),
       );
+      names.push(this.#applyNames(statement, text, index, analyzed.fingerprint));
     }
     const event = decided.length === 1 ? decided[0]!.event : mergedEvent(decided);
     const refusal = this.#refusalOf(decided);
-    if (refusal !== undefined) return this.#refuseDecided('Simple', refusal, event, analyzed, text);
+    if (refusal !== undefined) {
+      takeBack(names);
+      return this.#refuseDecided('Simple', refusal, event, analyzed, text);
+    }
 
     if (decided.some(isBoundedWrite)) {
+      takeBack(names);
       return this.#boundedQuery(decided, event, analyzed, text, at, end);
     }
     const runs = analyzed.analysis.statements.map((_, index) => newRun(decided[index]!));
     const unmaskable = runs.find((run) => isUnmaskable(run));
     if (unmaskable !== undefined) {
+      takeBack(names);
       return this.#refuseDecided('Simple', cannotMask(unmaskable), event, analyzed, text);
     }
     const decision = this.#events.record(event, analyzed, text);
-    const undo: Undo[] = [];
-    let barrier = false;
-    for (const [index, statement] of analyzed.analysis.statements.entries()) {
-      undo.push(...this.#applyNames(statement, text, index, analyzed.fingerprint));
-      barrier ||= changesWhatFollows(statement) || isLimited(decided[index]!);
-    }
+    const barrier = statements.some(
+      (statement, index) =>
+        this.#changesWhatFollows(statement) ||
+        this.#changesWhatFollows(decided[index]!.analysis) ||
+        isLimited(decided[index]!),
+    );
     this.#queue.pass(at, end, true);
-    this.#state.inflight.push({
+    const expectation: QueryExpectation = {
       kind: 'Query',
       execution: this.#events.begin(decision, obligationsOf(decided)),
       runs,
       index: 0,
       failed: false,
       barrier,
-      undo: () => {
-        for (const back of undo.toReversed()) back();
-      },
-    });
+      // What PREPARE and DEALLOCATE did before the statement that failed stays, rollback or not.
+      undo: () => takeBack(names.slice(expectation.index)),
+    };
+    this.#state.inflight.push(expectation);
     return 'Done';
   }
 
@@ -563,7 +583,10 @@ export class Frontend {
       ...(isBoundedWrite(run.decided) && {
         maxRowsChanged: run.decided.limits.rowsPerStatement!.max,
       }),
-      barrier: (analysis !== undefined && changesWhatFollows(analysis)) || isLimited(run.decided),
+      barrier:
+        (analysis !== undefined && this.#changesWhatFollows(analysis)) ||
+        this.#changesWhatFollows(run.decided.analysis) ||
+        isLimited(run.decided),
       undo: () => {
         for (const back of undo.toReversed()) back();
       },
@@ -699,6 +722,27 @@ export class Frontend {
     return this.#state.context.key.policyDigest;
   }
 
+  /** Nothing behind it is decided before it is answered: names, settings or the catalog may be different. */
+  #changesWhatFollows(statement: StatementAnalysis): boolean {
+    return changesNames(statement) || this.#endsTouched(statement);
+  }
+
+  /** The end of a transaction takes back what SET LOCAL, or DDL that is rolled back, changed in it. */
+  #endsTouched({ effects: { transaction } }: StatementAnalysis): boolean {
+    const { resolutionTouched, catalogTouched } = this.#state;
+    return (
+      (resolutionTouched || catalogTouched) &&
+      (transaction === 'Commit' || transaction === 'Rollback' || transaction === 'RollbackTo')
+    );
+  }
+
+  /** The rest of the text would be decided by names that this statement may change, unseen by the analysis. */
+  #leavesUnsure(statement: StatementAnalysis, stoodFor: StatementAnalysis): boolean {
+    if (this.#endsTouched(statement)) return true;
+    const { resolution, catalog } = stoodFor.effects;
+    return standsForAnother(statement) && (resolution === true || catalog === true);
+  }
+
   /** What EXECUTE and FETCH stand for; everything else stands for itself. */
   #resolve(
     statement: StatementAnalysis,
@@ -708,7 +752,8 @@ export class Frontend {
       const entry = this.#state.statements.get(execute.name);
       if (entry === undefined) return { error: missingStatement(execute.name) };
       const found = this.#preparedAnalysis(entry);
-      return 'error' in found ? found : { analysis: found.analysis ?? emptyStatement };
+      if ('error' in found) return found;
+      return { analysis: withArguments(statement, found.analysis ?? emptyStatement) };
     }
     if (fetch !== undefined) {
       const portal = this.#state.portals.get(fetch.name);
@@ -939,8 +984,51 @@ function cannotMask(run: StatementRun): Refusal {
   };
 }
 
-/** Nothing behind it is decided before it is answered: names, settings or the catalog may be different. */
-function changesWhatFollows({ effects }: StatementAnalysis): boolean {
+function takeBack(names: readonly (readonly Undo[])[]): void {
+  for (const undo of names.toReversed()) for (const back of undo.toReversed()) back();
+}
+
+/** The text as one that was not understood. */
+function unsureOf(analyzed: AnalyzedText): AnalyzedText {
+  const failure = {
+    kind: 'Parser',
+    message: 'an earlier statement of the same text may change how names resolve',
+  } as const;
+  return { ...analyzed, analysis: { failure, statements: [] } };
+}
+
+const merged = new WeakMap<StatementAnalysis, WeakMap<StatementAnalysis, StatementAnalysis>>();
+
+/** EXECUTE does what the name stands for, and what its arguments do by themselves. */
+function withArguments(execute: StatementAnalysis, inner: StatementAnalysis): StatementAnalysis {
+  const { resolution, catalog } = execute.effects;
+  if (execute.operations.length === 0 && !execute.userCode && !resolution && !catalog) return inner;
+  let byInner = merged.get(execute);
+  if (byInner === undefined) merged.set(execute, (byInner = new WeakMap()));
+  let both = byInner.get(inner);
+  if (both === undefined) {
+    both = {
+      ...inner,
+      operations: [...execute.operations, ...inner.operations],
+      uses: [...execute.uses, ...inner.uses],
+      facts: {
+        hasWhere: inner.facts.hasWhere,
+        relations: [...new Set([...execute.facts.relations, ...inner.facts.relations])],
+        functions: [...new Set([...execute.facts.functions, ...inner.facts.functions])],
+      },
+      effects: {
+        ...inner.effects,
+        ...(resolution && { resolution }),
+        ...(catalog && { catalog }),
+      },
+      userCode: execute.userCode || inner.userCode,
+    };
+    byInner.set(inner, both);
+  }
+  return both;
+}
+
+function changesNames({ effects }: StatementAnalysis): boolean {
   return (
     effects.resolution === true ||
     effects.catalog === true ||

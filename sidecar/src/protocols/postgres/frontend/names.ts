@@ -31,37 +31,98 @@ export interface Portal {
 /** Takes a change back. */
 export type Undo = () => void;
 
-/** Names of one kind, with changes that can be taken back in reverse order. */
+/** Which of the messages sent are not answered yet, see Inflight. */
+interface Numbers {
+  readonly firstNumber: number;
+  readonly nextNumber: number;
+}
+
+interface Version<T> {
+  /** Undefined: the name is gone. */
+  readonly value: T | undefined;
+  /** Of the message that makes the change. */
+  readonly number: number;
+  /** What holds when this one is taken back; unknown once it cannot be any more. */
+  previous: Version<T> | undefined;
+  undone: boolean;
+}
+
+/** PostgreSQL's NAMEDATALEN less one: a longer name of a statement or portal is cut there, at any byte. */
+const maxNameBytes = 63;
+
+function keyOf(name: string): string {
+  return Buffer.from(name).toString('latin1', 0, maxNameBytes);
+}
+
+/**
+ * Names of one kind, with changes that can be taken back in any order: an error takes back those of its own
+ * pipeline, while later pipelines have already changed the same names.
+ */
 export class NameTable<T> {
-  #entries = new Map<string, T>();
+  readonly #numbers: Numbers;
+  readonly #newest = new Map<string, Version<T>>();
+  /** Deletions that may still be taken back, oldest first. */
+  readonly #deleted: { readonly key: string; readonly version: Version<T> }[] = [];
+
+  constructor(numbers: Numbers) {
+    this.#numbers = numbers;
+  }
 
   get(name: string): T | undefined {
-    return this.#entries.get(name);
+    return this.#newest.get(keyOf(name))?.value;
   }
 
   set(name: string, value: T): Undo {
-    const previous = this.#entries.get(name);
-    this.#entries.set(name, value);
-    return () => this.#restore(name, previous);
+    return this.#change(keyOf(name), value);
   }
 
   delete(name: string): Undo {
-    const previous = this.#entries.get(name);
-    this.#entries.delete(name);
-    return () => this.#restore(name, previous);
+    const key = keyOf(name);
+    return this.#newest.has(key) ? this.#change(key, undefined) : () => {};
   }
 
   /** Keeps only the entries that `keep` accepts. */
   filter(keep: (value: T, name: string) => boolean): Undo {
-    const previous = this.#entries;
-    this.#entries = new Map([...previous].filter(([name, value]) => keep(value, name)));
+    const undo: Undo[] = [];
+    for (const [key, { value }] of [...this.#newest]) {
+      if (value !== undefined && !keep(value, key)) undo.push(this.#change(key, undefined));
+    }
     return () => {
-      this.#entries = previous;
+      for (const back of undo) back();
     };
   }
 
-  #restore(name: string, previous: T | undefined): void {
-    if (previous === undefined) this.#entries.delete(name);
-    else this.#entries.set(name, previous);
+  #change(key: string, value: T | undefined): Undo {
+    const { firstNumber, nextNumber } = this.#numbers;
+    this.#forgetDeleted(firstNumber);
+    const version: Version<T> = {
+      value,
+      number: nextNumber,
+      previous: this.#newest.get(key),
+      undone: false,
+    };
+    for (let older = version.previous; older !== undefined; older = older.previous) {
+      // Answered and not taken back: it stays, so nothing beneath it is needed.
+      if (!older.undone && older.number < firstNumber) older.previous = undefined;
+    }
+    this.#newest.set(key, version);
+    if (value === undefined) this.#deleted.push({ key, version });
+    return () => {
+      version.undone = true;
+      let top = this.#newest.get(key);
+      while (top?.undone) top = top.previous;
+      if (top === undefined) this.#newest.delete(key);
+      else this.#newest.set(key, top);
+    };
+  }
+
+  #forgetDeleted(firstNumber: number): void {
+    let count = 0;
+    for (const { key, version } of this.#deleted) {
+      if (version.number >= firstNumber) break;
+      if (this.#newest.get(key) === version) this.#newest.delete(key);
+      count += 1;
+    }
+    if (count > 0) this.#deleted.splice(0, count);
   }
 }
