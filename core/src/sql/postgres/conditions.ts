@@ -34,6 +34,14 @@ export function analyzeCondition(run: Run, scope: Scope, node: Node | undefined)
       run.visit(operation);
       const array = bodyOf(rexpr, 'A_ArrayExpr');
       if (array !== undefined) run.visit(array);
+      if (bodyOf(lexpr, 'RowExpr') === undefined) {
+        // Long lists are usual, so the left side is looked at only once.
+        const left = analyzeExpression(run, scope, lexpr);
+        const rights = list.map((item) => analyzeExpression(run, scope, item));
+        checkOperator(run, '=', [left, ...rights]);
+        for (const right of rights) useEqual(run, left, right);
+        return;
+      }
       for (const item of list) {
         compareRows(run, scope, lexpr, item, (left, right) => {
           checkOperator(run, '=', [left, right]);

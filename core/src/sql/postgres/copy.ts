@@ -102,10 +102,11 @@ function chosen(
 function copyQuery(run: Run, query: Node): Returned {
   const fields = analyzeInner(run, query);
   for (const operation of [...run.findings.operations.values()]) {
-    if (operation.verb !== 'Select') continue;
+    // A function of the catalog or a sequence's value is no bulk of rows.
+    if (operation.verb !== 'Select' || operation.columns === undefined) continue;
     run.findings.add('CopyOut', operation.resource, {
       relation: operation.relation,
-      ...(operation.columns === undefined ? undefined : { columns: operation.columns }),
+      columns: operation.columns,
       descendants: operation.descendants,
     });
   }
