@@ -21,9 +21,16 @@ if (unknown.length > 0) {
 }
 const keep = process.argv.includes('--keep');
 const screen = new Screen(process.stdout, process.env);
+const interruption = new AbortController();
 const interrupted = new Promise<'Interrupted'>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => resolve('Interrupted'));
+    process.on(signal, () => {
+      screen.blank();
+      screen.plain('stopping …', 'dim');
+      screen.end(); // what is still under way fails now, and that is no part of the story
+      interruption.abort();
+      resolve('Interrupted');
+    });
   }
 });
 process.stdout.on('error', () => {}); // a reader that closes early does not keep the demo from cleaning up
@@ -49,7 +56,9 @@ screen.blank();
 let stage: Stage | undefined;
 try {
   stage = await Stage.open((what) => screen.plain(`starting ${what} …`, 'dim'));
-  const ending = await Promise.race([play(stage), interrupted]);
+  const ending = interruption.signal.aborted
+    ? 'Interrupted'
+    : await Promise.race([play(stage), interrupted]);
   if (ending === 'Played') {
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     await byHand(screen, stage, keep, seconds);

@@ -34,6 +34,4 @@ export async function byHand(
 export async function keepRunning(screen: Screen, interrupted: Promise<unknown>): Promise<void> {
   screen.plain('Running until Ctrl-C.');
   await interrupted;
-  screen.blank();
-  screen.plain('stopping …', 'dim');
 }

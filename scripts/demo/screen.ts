@@ -21,6 +21,7 @@ export class Screen {
   readonly #out: Terminal;
   readonly #styled: boolean;
   #scene = 0;
+  #ended = false;
 
   constructor(out: Terminal, environment: NodeJS.ProcessEnv) {
     this.#out = out;
@@ -128,6 +129,11 @@ export class Screen {
     this.#paragraph(indent, text);
   }
 
+  /** Writes nothing more. */
+  end(): void {
+    this.#ended = true;
+  }
+
   blank(): void {
     this.#line('');
   }
@@ -171,7 +177,7 @@ export class Screen {
   }
 
   #line(text: string): void {
-    this.#out.write(`${text}\n`);
+    if (!this.#ended) this.#out.write(`${text}\n`);
   }
 }
 
