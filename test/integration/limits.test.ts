@@ -44,7 +44,11 @@ beforeEach(async () => {
 
 const protocols = [
   ['simple', (sql: string) => client.query(sql)],
-  ['extended', (sql: string) => client.query({ text: sql, values: [], queryMode: 'extended' } as pg.QueryConfig)],
+  [
+    'extended',
+    (sql: string) =>
+      client.query({ text: sql, values: [], queryMode: 'extended' } as pg.QueryConfig),
+  ],
 ] as const;
 
 describe.each(protocols)('rowsPerStatement under the %s protocol', (_name, run) => {
@@ -52,7 +56,9 @@ describe.each(protocols)('rowsPerStatement under the %s protocol', (_name, run) 
     expect((await run('SELECT * FROM t WHERE id <= 10')).rows).toHaveLength(10);
     await expect(run('SELECT * FROM t')).rejects.toMatchObject({
       code: '54000',
-      message: expect.stringContaining('rowsPerStatement of rule all of AccessPolicy data/limited is 10'),
+      message: expect.stringContaining(
+        'rowsPerStatement of rule all of AccessPolicy data/limited is 10',
+      ),
     });
     expect((await run('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     await client.end();
@@ -94,13 +100,17 @@ describe.each(protocols)('rowsPerStatement under the %s protocol', (_name, run) 
 });
 
 test('a limited write among several in one simple query is refused', async () => {
-  await expect(client.query('SELECT 1; DELETE FROM t WHERE id = 1')).rejects.toMatchObject({ code: '54000' });
+  await expect(client.query('SELECT 1; DELETE FROM t WHERE id = 1')).rejects.toMatchObject({
+    code: '54000',
+  });
   expect(await rows()).toBe(100);
   await client.end();
 });
 
 test('an error of a limited write is the server’s own, and nothing is left open', async () => {
-  await expect(client.query('INSERT INTO t VALUES (1, 1)')).rejects.toMatchObject({ code: '23505' });
+  await expect(client.query('INSERT INTO t VALUES (1, 1)')).rejects.toMatchObject({
+    code: '23505',
+  });
   expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
   await client.end();
 });

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { connectBackend } from '@chaperone/sidecar/protocols/postgres/handshake/connect-backend.ts';
+import { parseRowDescription } from '@chaperone/sidecar/protocols/postgres/messages/backend-reader.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 
 /** One message as the server sent it. */
@@ -168,6 +169,14 @@ export function describeMessage({ type, body }: RawMessage): string {
         .filter(([key]) => !sourceFields.has(key))
         .map(([key, value]) => `${key}=${value}`)
         .join(' ')}`;
+    // OIDs of new tables are counted over the whole server.
+    case 'T':
+      return `T ${JSON.stringify(
+        parseRowDescription(body, 0, body.length).map((column) => ({
+          ...column,
+          tableOid: column.tableOid > 0,
+        })),
+      )}`;
     case 'A':
       return `A ${body.subarray(4).toString('latin1')}`;
     case 'Z':
