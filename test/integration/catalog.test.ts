@@ -179,6 +179,8 @@ describe.each(versions)('PostgreSQL %i', (version) => {
     expect(find('secured')?.hasRowSecurity).toBe(true);
     expect(catalog.operatorSchemas('===')).toEqual(['public']);
     expect(catalog.typeSchemas('mood')).toEqual(['public']);
+    expect(catalog.enumSchemas('mood')).toEqual(['public']);
+    expect(catalog.enumSchemas('orders')).toEqual([]);
     expect(catalog.hasUserCast(25)).toBe(true);
     expect(catalog.hasUserCast(23)).toBe(false);
     expect(catalog.hasEventTriggers).toBe(true);

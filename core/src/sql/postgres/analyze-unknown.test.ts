@@ -167,6 +167,27 @@ describe('what shadows pg_catalog', () => {
   });
 });
 
+describe('enums of the owner', () => {
+  const context = contextOf(
+    catalogOf({
+      relations: contacts,
+      types: { mixed: ['public', 'app'] },
+      enums: { mood: ['public'], mixed: ['app'], date: ['public'] },
+    }),
+  );
+
+  test.each([
+    ["select 'x'::mood, $1::public.mood, cast($2 as mood[])", []],
+    ['select 1 from contacts where name::mood = $1::mood', []],
+    ["select 'x'::mixed", ['type mixed may be public.mixed']],
+    ["select 'x'::app.mixed", []],
+    ["select 'x'::public.mixed", ['user type public.mixed']],
+    ["select 'x'::date", ['type date may be public.date']],
+  ])('%s', (text, reasons) => {
+    expect(unknownReasons(text, context)).toEqual(reasons);
+  });
+});
+
 describe('grammar newer than the backend', () => {
   test.each([
     [15, 'merge into contacts c using contacts d on c.id = d.id when matched then delete', true],

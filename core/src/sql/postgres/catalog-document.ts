@@ -41,6 +41,7 @@ export interface CatalogDocument {
   readonly functions: readonly NameRow[];
   readonly operators: readonly NameRow[];
   readonly types: readonly NameRow[];
+  readonly enums: readonly NameRow[];
   /** [source type, target type]. */
   readonly casts: readonly (readonly [number, number])[];
   readonly eventTriggers: boolean;
@@ -126,6 +127,7 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
   functions: names,
   operators: names,
   types: names,
+  enums: names,
   casts: pairs,
   eventTriggers: isBoolean,
   system: isString,

@@ -174,6 +174,7 @@ const document = object({
   functions: named('pg_catalog.pg_proc', 'pro'),
   operators: named('pg_catalog.pg_operator', 'opr'),
   types: named('pg_catalog.pg_type', 'typ'),
+  enums: named('pg_catalog.pg_type', 'typ', ` AND o.typtype ${eq} ${letter('e')}`),
   casts: list(
     array(int8('s.castsource'), int8('s.casttarget')),
     's.oid',

@@ -25,6 +25,7 @@ const empty = {
   functions: [],
   operators: [],
   types: [],
+  enums: [],
   casts: [],
   eventTriggers: false,
   system: JSON.stringify(system),

@@ -160,7 +160,7 @@ function analyzeWholeRow(run: Run, item: Item): Lineage {
     item.fields.map((field) => field.lineage),
     'a whole row',
   );
-  return { ...wholeRow(item), typeOid: 2249 };
+  return wholeRow(item);
 }
 
 /** The item that `t`, `s.t` or `d.s.t` names. */

@@ -27,6 +27,7 @@ export interface TestCatalog {
   readonly functions?: Readonly<Record<string, readonly string[]>>;
   readonly operators?: Readonly<Record<string, readonly string[]>>;
   readonly types?: Readonly<Record<string, readonly string[]>>;
+  readonly enums?: Readonly<Record<string, readonly string[]>>;
   readonly castTypes?: readonly number[];
   /** Domain OID → base type. */
   readonly domains?: Readonly<Record<number, number>>;
@@ -94,7 +95,8 @@ export function catalogOf(description: TestCatalog): Catalog {
     relation: (schema, name) => byName.get(`${schema}.${name}`),
     functionSchemas: (name) => description.functions?.[name] ?? [],
     operatorSchemas: (name) => description.operators?.[name] ?? [],
-    typeSchemas: (name) => description.types?.[name] ?? [],
+    typeSchemas: (name) => description.types?.[name] ?? description.enums?.[name] ?? [],
+    enumSchemas: (name) => description.enums?.[name] ?? [],
     hasUserCast: (typeOid) => description.castTypes?.includes(typeOid) ?? false,
     baseType: (typeOid) => description.domains?.[typeOid] ?? typeOid,
   };

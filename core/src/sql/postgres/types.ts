@@ -131,6 +131,8 @@ export function resolveType(run: Run, type: TypeName | undefined): NamedType {
   if (schema === 'information_schema' && informationSchemaTypes.has(name)) {
     return { typeOid: undefined, limited };
   }
+  const array = type.arrayBounds !== undefined;
+  if (isEnum(run, schema, name)) return { typeOid: undefined, limited };
   if (schema !== undefined && schema !== 'pg_catalog') {
     run.unknownCode(`user type ${schema}.${name}`);
     return { typeOid: undefined, limited };
@@ -140,7 +142,6 @@ export function resolveType(run: Run, type: TypeName | undefined): NamedType {
     run.unknownCode(`type ${name} may be ${other}.${name}`);
     return { typeOid: undefined, limited };
   }
-  const array = type.arrayBounds !== undefined;
   const element = name.startsWith('_') ? name.slice(1) : name;
   if (!isBuiltinType(element)) {
     run.unknownCode(`type ${display}`);
@@ -148,6 +149,17 @@ export function resolveType(run: Run, type: TypeName | undefined): NamedType {
   }
   const typeOid = array || element !== name ? undefined : builtinTypes[name];
   return { typeOid, limited };
+}
+
+/** An enum of the owner's: reading one from a text runs nothing but PostgreSQL's own code. */
+function isEnum(run: Run, schema: string | undefined, name: string): boolean {
+  const { catalog } = run.context;
+  const enums = catalog.enumSchemas(name);
+  if (enums.length === 0 || schema === 'pg_catalog') return false;
+  if (schema !== undefined) return enums.includes(schema);
+  // A built-in type of that name may come first in the path.
+  const found = userSchema(run, undefined, catalog.typeSchemas(name));
+  return found !== undefined && enums.includes(found) && !isBuiltinType(name);
 }
 
 /**

@@ -240,6 +240,7 @@ export function emptyContext(view: PolicyView, database: string): DecisionContex
     functionSchemas: () => [],
     operatorSchemas: () => [],
     typeSchemas: () => [],
+    enumSchemas: () => [],
     hasUserCast: () => true,
     baseType: (typeOid) => typeOid,
   };
