@@ -1,0 +1,264 @@
+/** Small statements, 100-row results, latencies and new connections, through each path in turn. */
+
+import { cpuUs } from './children.ts';
+import type { Client } from './client.ts';
+import { pgbench, runPgbench, type StatementLoad, type StatementRun } from './pgbench.ts';
+import { type Figure, median, quantile, ratios, spread } from './report.ts';
+import { accounts, type Path } from './stage.ts';
+
+export interface Paths {
+  readonly direct: Path;
+  readonly pgbouncer: Path | undefined;
+  /** The data path alone, which the goals are about. */
+  readonly gateway: Path;
+  /** Over UNIX sockets on both sides. */
+  readonly unix: Path;
+  readonly standalone: Path;
+}
+
+const small = 'SELECT id, owner, email, balance FROM accounts WHERE id = :id';
+const hundred = 'SELECT id, owner, email, balance FROM accounts WHERE id BETWEEN :id AND :id + 99';
+
+type Load = Omit<StatementLoad, 'script'> & { readonly sql: string; readonly maxId?: number };
+
+async function run(client: Client, path: Path, load: Load): Promise<StatementRun> {
+  const maxId = load.maxId ?? accounts;
+  if (pgbench !== undefined) {
+    const script = `\\set id random(1, ${maxId})\n${load.sql};\n`;
+    return runPgbench(path, { ...load, script });
+  }
+  const before = path.pid === undefined ? 0 : cpuUs(path.pid);
+  const { times, seconds } = await client.run(path, { kind: 'statements', ...load, maxId });
+  return {
+    perSecond: times.length / seconds,
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
+    cpuUs: path.pid === undefined ? undefined : (cpuUs(path.pid) - before) / times.length,
+  };
+}
+
+/** `rounds` times each path in turn; the order moves on by one each round. */
+async function interleave(
+  client: Client,
+  paths: readonly (Path | undefined)[],
+  rounds: number,
+  load: Load,
+): Promise<Map<string, StatementRun[]>> {
+  const present = paths.filter((path) => path !== undefined);
+  const runs = new Map(present.map(({ name }) => [name, [] as StatementRun[]]));
+  for (let round = 0; round < rounds; round += 1) {
+    for (let turn = 0; turn < present.length; turn += 1) {
+      const path = present[(turn + round) % present.length]!;
+      runs.get(path.name)!.push(await run(client, path, load));
+    }
+  }
+  return runs;
+}
+
+class Comparison {
+  readonly #runs: ReadonlyMap<string, readonly StatementRun[]>;
+  constructor(runs: ReadonlyMap<string, readonly StatementRun[]>) {
+    this.#runs = runs;
+  }
+
+  values(path: string, key: keyof StatementRun): number[] {
+    return (this.#runs.get(path) ?? []).map((one) => one[key] ?? Number.NaN);
+  }
+
+  ratio(a: string, b: string, key: 'perSecond' | 'p50' | 'p99' = 'perSecond'): number[] {
+    return this.#runs.has(b) ? ratios(this.values(a, key), this.values(b, key)) : [];
+  }
+
+  /** What is shown of each path, for orientation: ratios count, not these. */
+  rates(): string {
+    return [...this.#runs.keys()]
+      .map((name) => `${name} ${Math.round(median(this.values(name, 'perSecond')))}`)
+      .join(', ');
+  }
+
+  get samples(): Record<string, number[]> {
+    const samples: Record<string, number[]> = {};
+    for (const name of this.#runs.keys()) {
+      for (const key of ['perSecond', 'p50', 'p99', 'cpuUs'] as const) {
+        samples[`${name}.${key}`] = this.values(name, key);
+      }
+    }
+    return samples;
+  }
+}
+
+const reaches = (values: readonly number[], least: number): { ok?: boolean } =>
+  values.length === 0 ? {} : { ok: median(values) >= least };
+const within = (values: readonly number[], most: number): { ok?: boolean } =>
+  values.length === 0 ? {} : { ok: median(values) <= most };
+
+export async function smallStatements(
+  client: Client,
+  paths: Paths,
+  rounds: number,
+): Promise<Figure[]> {
+  const { direct, pgbouncer, gateway, unix, standalone } = paths;
+  const figures: Figure[] = [];
+  for (const protocol of ['prepared', 'simple'] as const) {
+    for (const clients of [8, 1]) {
+      const all = [
+        direct,
+        pgbouncer,
+        gateway,
+        standalone,
+        protocol === 'prepared' ? unix : undefined,
+      ];
+      const load = { protocol, clients, seconds: 1, sql: small };
+      const found = new Comparison(await interleave(client, all, rounds, load));
+      const what = `${protocol}, ${clients} ${clients === 1 ? 'client' : 'clients'}`;
+      const add = (
+        figure: string,
+        goal: string,
+        measured: string,
+        verdict: { ok?: boolean } = {},
+      ) =>
+        figures.push({
+          section: 'small',
+          figure: `${figure}, ${what}`,
+          goal,
+          measured,
+          ...verdict,
+        });
+      const toPeer = found.ratio('gateway', 'pgbouncer');
+      add('statements/s, gateway / pgbouncer', '≥ 0.80', spread(toPeer), reaches(toPeer, 0.8));
+      const toDirect = found.ratio('gateway', 'direct');
+      add('statements/s, gateway / direct', '', spread(toDirect));
+      add('statements/s, standalone / direct', '', spread(found.ratio('standalone', 'direct')));
+      if (protocol === 'prepared') {
+        const overUnix = found.ratio('unix', 'pgbouncer');
+        add(
+          '… over UNIX sockets / pgbouncer (TCP)',
+          '≥ 1.0',
+          spread(overUnix),
+          reaches(overUnix, 1),
+        );
+      }
+      const cpu = found.values('gateway', 'cpuUs');
+      add('proxy CPU a statement, gateway', '≤ 40 µs', spread(cpu, 0, ' µs'), within(cpu, 40));
+      for (const name of ['unix', 'standalone', 'pgbouncer']) {
+        const spent = found.values(name, 'cpuUs');
+        if (spent.length > 0) add(`proxy CPU a statement, ${name}`, '', spread(spent, 0, ' µs'));
+      }
+      if (clients === 8) {
+        const p99 = found.ratio('gateway', 'pgbouncer', 'p99');
+        add('p99, gateway / pgbouncer', '≤ 1.5', spread(p99), within(p99, 1.5));
+      }
+      const last = figures.pop()!;
+      figures.push({ ...last, samples: found.samples });
+      const p = (name: string): string =>
+        `${median(found.values(name, 'p50')).toFixed(0)}/${median(found.values(name, 'p99')).toFixed(0)}`;
+      const names = all.flatMap((path) => path?.name ?? []);
+      add('p50/p99 µs', '', names.map((name) => `${name} ${p(name)}`).join(', '));
+      add('(statements/s in this run)', '', found.rates());
+    }
+  }
+  return figures;
+}
+
+/** Everything on one core, one client: what a hop costs when nothing runs beside it. */
+export async function oneCore(
+  client: Client,
+  paths: Paths,
+  rounds: number,
+  cpu: string,
+): Promise<Figure[]> {
+  const { direct, pgbouncer, gateway, unix } = paths;
+  const load = { protocol: 'prepared', clients: 1, seconds: 1, sql: small, cpu } as const;
+  const all = [direct, pgbouncer, gateway, unix];
+  const found = new Comparison(await interleave(client, all, rounds, load));
+  const base = found.values('direct', 'p50');
+  const added = (name: string): number[] =>
+    found.values(name, 'p50').map((value, round) => value - base[round]!);
+  const section = 'one-core';
+  return [
+    {
+      section,
+      figure: 'added p50, all on one core, gateway',
+      goal: '≤ 50 µs',
+      measured: spread(added('gateway'), 0, ' µs'),
+      ...within(added('gateway'), 50),
+      samples: found.samples,
+    },
+    ...['unix', 'pgbouncer']
+      .filter((name) => added(name).length > 0)
+      .map((name) => ({
+        section,
+        figure: `added p50, all on one core, ${name}`,
+        goal: '',
+        measured: spread(added(name), 0, ' µs'),
+      })),
+  ];
+}
+
+export async function hundredRows(client: Client, paths: Paths, rounds: number): Promise<Figure[]> {
+  const { direct, pgbouncer, gateway, standalone } = paths;
+  const load = {
+    protocol: 'prepared',
+    clients: 8,
+    seconds: 1,
+    sql: hundred,
+    maxId: accounts - 99,
+  } as const;
+  const all = [direct, pgbouncer, gateway, standalone];
+  const found = new Comparison(await interleave(client, all, rounds, load));
+  const toPeer = found.ratio('gateway', 'pgbouncer');
+  const section = 'rows';
+  return [
+    {
+      section,
+      figure: '100-row results/s, gateway / pgbouncer, 8 clients',
+      goal: '≥ 1.0',
+      measured: spread(toPeer),
+      ...reaches(toPeer, 1),
+      samples: found.samples,
+    },
+    {
+      section,
+      figure: '100-row results/s, gateway / direct',
+      goal: '',
+      measured: spread(found.ratio('gateway', 'direct')),
+    },
+    {
+      section,
+      figure: '100-row results/s, standalone / direct',
+      goal: '',
+      measured: spread(found.ratio('standalone', 'direct')),
+    },
+    { section, figure: '(results/s in this run)', goal: '', measured: found.rates() },
+  ];
+}
+
+export async function newConnections(
+  client: Client,
+  paths: Paths,
+  rounds: number,
+): Promise<Figure[]> {
+  const { direct, pgbouncer, gateway, standalone } = paths;
+  const load = { protocol: 'simple', clients: 2, seconds: 1, sql: small, reconnect: true } as const;
+  const all = [direct, pgbouncer, gateway, standalone];
+  const found = new Comparison(await interleave(client, all, rounds, load));
+  const toDirect = found.ratio('gateway', 'direct');
+  const section = 'connections';
+  return [
+    {
+      section,
+      figure: 'new connections/s, gateway / direct (SCRAM)',
+      goal: '≥ 0.75',
+      measured: spread(toDirect),
+      ...reaches(toDirect, 0.75),
+      samples: found.samples,
+    },
+    {
+      section,
+      figure: 'new connections/s, standalone / direct (SCRAM)',
+      goal: '',
+      measured: spread(found.ratio('standalone', 'direct')),
+    },
+    { section, figure: '(connections/s in this run)', goal: '', measured: found.rates() },
+  ];
+}
