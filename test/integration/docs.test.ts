@@ -1,0 +1,53 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { formatPlaced } from '@chaperone/control/store/directory-store.ts';
+import { loadDirectory } from '@chaperone/control/store/load-directory.ts';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+
+const root = resolve(import.meta.dirname, '../..');
+const documents = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...['docs', 'docs/guide', 'docs/adr', 'examples/quickstart'].flatMap((folder) =>
+    readdirSync(join(root, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
+];
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'chaperone-docs-'));
+});
+
+afterEach(() => {
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test.each(documents)('every link and every path that %s names leads somewhere', (document) => {
+  const text = readFileSync(join(root, document), 'utf8');
+  for (const [, target] of text.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)) {
+    if (/^[a-z]+:/.test(target!)) continue;
+    expect([target, existsSync(resolve(root, dirname(document), target!))]).toEqual([target, true]);
+  }
+  for (const [, path] of text.matchAll(
+    /`((?:core|runtime|control|sidecar|collector|cli|test|docs|examples)\/[\w./-]*)`/g,
+  )) {
+    expect([path, existsSync(join(root, path!))]).toEqual([path, true]);
+  }
+});
+
+test.each(['README.md', 'docs/guide/standalone.md'])(
+  'the resources of %s are valid',
+  (document) => {
+    const text = readFileSync(join(root, document), 'utf8');
+    const blocks = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, block]) => block!);
+    expect(blocks.join('')).toContain('kind: Target');
+    writeFileSync(join(directory, 'all.yaml'), blocks.join('---\n'), { mode: 0o600 });
+    const { problems } = loadDirectory(directory, Date.now());
+    // The README leaves the Secret out.
+    expect(problems.map(formatPlaced).filter((line) => !line.includes('Secret'))).toEqual([]);
+  },
+);
