@@ -111,7 +111,10 @@ export class PostgresSession {
     backend.socket.on('drain', () => this.#resumeClient());
     backend.socket.on('close', () => this.#onBackendClose());
     client.on('data', (chunk) => this.#onClient(chunk));
-    client.on('drain', () => backend.socket.resume());
+    client.on('drain', () => {
+      backend.socket.resume();
+      this.#resumeClient();
+    });
     client.on('end', () => this.#end('Client'));
     client.on('close', () => this.#end('Client'));
     this.#armTimers();
@@ -215,7 +218,9 @@ export class PostgresSession {
     return (
       this.#frontend.waiting ||
       this.#forwards.length > 16 ||
-      this.#options.backend.socket.writableNeedDrain
+      this.#options.backend.socket.writableNeedDrain ||
+      // One who does not read its answers is not listened to either: refusals cost us memory, too.
+      this.#options.client.writableNeedDrain
     );
   }
 
