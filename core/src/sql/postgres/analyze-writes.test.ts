@@ -267,6 +267,10 @@ describe('what a column is used for', () => {
     ['select 1 limit (select length(max(ssn)) from contacts)', ['Any contacts.ssn']],
     ["select exists (select from contacts where ssn = 'x')", ['Lookup contacts.ssn']],
     ['select ssn from contacts', []],
+    [
+      'select count(*) from (select generate_series(1, length(ssn)) from contacts) x',
+      ['Any contacts.ssn'],
+    ],
     ["select ssn = 'x' from contacts", []],
     ['select tax_id from named', []],
     ["select 1 from named where tax_id = 'x'", ['Lookup customers.ssn', 'Lookup named.tax_id']],

@@ -44,6 +44,8 @@ export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>):
   perform(run, name, body.args ?? [], args);
   const rowFields = informationSchemaFunctions.has(name) ? functionColumns[name] : undefined;
   const lineage = { ...derive(args), ...(rowFields === undefined ? undefined : { rowFields }) };
+  // How many rows come back shows even where what they hold does not.
+  if (setReturningFunctions.has(name)) useAny(run, lineage);
   return setReturningFunctions.has(name) || volatileFunctions.has(name)
     ? { ...lineage, constant: false }
     : lineage;
