@@ -249,6 +249,11 @@ export class Attacker {
     return Buffer.concat(this.#seen);
   }
 
+  /** What came since it was last asked for. */
+  takeSeen(): Buffer {
+    return Buffer.concat(this.#seen.splice(0));
+  }
+
   /** One simple Query. */
   async query(text: string): Promise<Answer> {
     return new Answer(await this.client.exchange(write.query(text)));

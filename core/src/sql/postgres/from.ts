@@ -3,7 +3,7 @@ import { type Body, bodyOf, itemsOf, type Node, nameParts, tagOf } from './ast.t
 import { columnName } from './column-name.ts';
 import { analyzeCondition, useEqual } from './conditions.ts';
 import { rename } from './cte.ts';
-import { analyzeEach, analyzeExpression } from './expressions.ts';
+import { analyzeEach, analyzeExpression, useAny } from './expressions.ts';
 import { functionColumns, shapelessFunctions } from './functions.ts';
 import { derive, type Lineage, merge, rowLineage } from './lineage.ts';
 import { written } from './names.ts';
@@ -46,8 +46,8 @@ function analyzeFromNode(
     if (!/^(pg_catalog\.)?(bernoulli|system)$/.test(name)) {
       run.unknownCode(`sampling method ${name}`);
     }
-    analyzeEach(run, lateral, args);
-    analyzeExpression(run, lateral, repeatable);
+    useAny(run, derive(analyzeEach(run, lateral, args)));
+    useAny(run, analyzeExpression(run, lateral, repeatable));
     return relation === undefined ? [] : analyzeFromNode(run, scope, before, relation);
   }
   if ('RangeTableFunc' in node) {
@@ -123,6 +123,8 @@ function fromFunction(run: Run, scope: Scope, body: RangeFunction): Item {
       ...derive([analyzeExpression(run, scope, call)]),
       constant: false,
     };
+    // How many rows it returns shows to whoever only counts them.
+    useAny(run, lineage);
     const listed = bodyOf(definitions, 'List')?.items ?? body.coldeflist;
     const name = columnName(call);
     onlyName = name;

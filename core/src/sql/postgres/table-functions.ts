@@ -1,5 +1,5 @@
 import { type Body, bodyOf, type Node } from './ast.ts';
-import { analyzeEach, analyzeExpression } from './expressions.ts';
+import { analyzeEach, analyzeExpression, useAny } from './expressions.ts';
 import { derive, type Lineage, rowLineage } from './lineage.ts';
 import type { Run } from './run.ts';
 import type { Field, Scope } from './scope.ts';
@@ -20,6 +20,7 @@ export function analyzeJsonTable(
     jsonBehavior(run, scope, body.on_error),
   ]);
   checkOperands(run, [source], 'JSON_TABLE');
+  useAny(run, source); // the path may choose by it how many rows there are
   return jsonColumns(run, scope, body.columns, { ...source, constant: false });
 }
 
@@ -68,6 +69,7 @@ export function analyzeXmlTable(
     parts.push(analyzeExpression(run, scope, target.val));
   }
   const source = derive(parts);
+  useAny(run, source); // the path may choose by it how many rows there are
   const fields: Field[] = [];
   for (const node of body.columns ?? []) {
     const column = bodyOf(node, 'RangeTableFuncCol');
