@@ -136,7 +136,8 @@ export class PostgresProxy {
       } catch (error) {
         logger.warn({ err: error }, 'a cancel request could not be forwarded');
       } finally {
-        accepted.socket.destroy();
+        // Ended, not cut: libpq takes TLS without its close for a failed cancellation.
+        accepted.socket.end(() => accepted.socket.destroy());
       }
       return;
     }

@@ -343,6 +343,8 @@ export class PostgresSession {
         masked: new Map(),
       }),
       eventName: (decision) => `session ${recorder.id}, event ${decision}`,
+      decidedIn: (cache, microseconds) => metrics.decisionSeconds(cache, microseconds / 1e6),
+      monotonicUs: () => clock.monotonicUs(),
       terminate: () => queueMicrotask(() => this.#end('Client')),
     };
   }

@@ -233,7 +233,10 @@ export class Inflight {
     if (first === undefined) return;
     const rest = this.#items.slice(this.#head + 1);
     let syncs = 0;
-    while (rest[syncs]?.kind === 'Sync') syncs += 1;
+    while (rest[syncs]?.kind === 'Sync') {
+      if (rest[syncs]!.barrier) this.#barriers -= 1;
+      syncs += 1;
+    }
     this.#items = [first, ...rest.slice(syncs)];
     this.#head = 0;
     this.#sent -= syncs;

@@ -13,6 +13,7 @@ import type {
   Permit,
   Refusal,
   RequestContext,
+  RuleRef,
 } from '@chaperone/core/policy/types.ts';
 import type { Analysis, StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
@@ -30,6 +31,8 @@ export interface DecidedStatement {
   /** Present when it must not. */
   readonly refusal?: Refusal | Hold;
   readonly limits: Limits;
+  /** The rule of a mask that its column's type, known beforehand, cannot keep: then it must not go out. */
+  readonly unmaskable?: RuleRef;
   /** Epoch ms; see `Decided`. */
   readonly validUntilMs: number;
   /** The body of its OperationDecided, the same object each time, so that it is encoded once. */
@@ -82,6 +85,8 @@ class TextCache<T> {
 
 export class DecisionContext {
   readonly key: ContextKey;
+  /** Texts that had to be analyzed, for they were not found. */
+  misses = 0;
   readonly #fingerprint: (normalForm: string) => string;
   readonly #exact = new TextCache<AnalyzedText>();
   readonly #normal = new TextCache<AnalyzedText>();
@@ -106,6 +111,7 @@ export class DecisionContext {
       parameterTypes.length === 0 ? normalForm : `${parameterTypes.join(',')}\0${normalForm}`;
     if (safe) found = this.#normal.get(normalKey);
     if (found === undefined) {
+      this.misses += 1;
       const { catalog, database, currentUser, searchPath } = this.key;
       const analysis = analyze(text, {
         catalog,
@@ -157,10 +163,12 @@ export class DecisionContext {
       : observedPermit(decided);
     const refusal = permit === undefined && decision.verdict !== 'Allow' ? decision : undefined;
     const rule = decision.verdict === 'Allow' ? undefined : decision.rule;
+    const unmaskable = permit && unmaskableRule(permit, statement);
     return {
       analysis: statement,
       ...(permit && { permit }),
       ...(refusal && { refusal }),
+      ...(unmaskable && { unmaskable }),
       limits: effectiveLimits(permit?.limits ?? []),
       validUntilMs: decided.validUntilMs,
       event: {
@@ -184,6 +192,17 @@ export class DecisionContext {
       },
     };
   }
+}
+
+const textOid = 25;
+
+function unmaskableRule(permit: Permit, { outputs }: StatementAnalysis): RuleRef | undefined {
+  const mask = permit.masks.columns.find(
+    (planned, index) =>
+      planned !== null &&
+      planned.bind(planned.typeOid ?? outputs?.[index]?.typeOid ?? textOid, 0) === undefined,
+  );
+  return mask?.rule;
 }
 
 const maxContexts = 256;

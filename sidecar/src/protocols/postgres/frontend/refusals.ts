@@ -1,3 +1,4 @@
+import type { Refusal, RuleRef } from '@chaperone/core/policy/types.ts';
 import type { AnalysisFailure } from '@chaperone/core/sql/operation.ts';
 import { errorReport } from '../errors/refusal.ts';
 
@@ -65,4 +66,16 @@ export function refusalOfFailure(failure: AnalysisFailure): Buffer {
         : 'Write it in another way; the message says what was not understood.',
     position: failure.position,
   });
+}
+
+/** A result with a protected column of a type that the rule's transform cannot keep. */
+export function cannotMask(rule: RuleRef): Refusal {
+  return {
+    verdict: 'Deny',
+    rule,
+    reason: 'Masking',
+    message: `the result has a protected column of a type that MaskingRule ${rule.namespace}/${rule.object} cannot mask`,
+    hint: 'Leave the column out, or give the rule a transform that fits its type.',
+    wouldDeny: [],
+  };
 }

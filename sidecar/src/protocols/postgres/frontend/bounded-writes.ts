@@ -1,0 +1,62 @@
+/** Writes whose rows a rule limits: undone when they change more (decisions 9). */
+import type { Refusal } from '@chaperone/core/policy/types.ts';
+import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
+import * as write from '../messages/frontend-writer.ts';
+import type { DecidedStatement } from './decision-context.ts';
+import { reservedPrefix } from './refusals.ts';
+
+/** It changes rows, and a rule says how many at most. */
+export function isBoundedWrite({ analysis, limits }: DecidedStatement): boolean {
+  return (
+    limits.rowsPerStatement !== undefined &&
+    analysis.operations.some(({ class: of }) => of === 'Write')
+  );
+}
+
+const countedKinds: ReadonlySet<string> = new Set([
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'CopyStmt',
+]);
+
+/** The command tag tells all the rows that it changes. */
+export function isCountable({ kind, operations }: StatementAnalysis): boolean {
+  const written = operations.filter(({ class: of, reach }) => of === 'Write' && reach === 'Named');
+  const relations = new Set(written.map(({ resource }) => JSON.stringify(resource)));
+  return countedKinds.has(kind) && relations.size === 1;
+}
+
+/** The refusal of a bounded write whose rows cannot be counted. */
+export function uncountable(decided: readonly DecidedStatement[]): Refusal {
+  const { rule, max } = decided.find(isBoundedWrite)!.limits.rowsPerStatement!;
+  return {
+    verdict: 'Deny',
+    rule,
+    reason: 'Limit',
+    message: `rule ${rule.rule} of AccessPolicy ${rule.namespace}/${rule.object} limits writes to ${max} rows, and how many this would change cannot be told (CHP-3008)`,
+    hint: 'Send each INSERT, UPDATE, DELETE, MERGE or COPY by itself, without others in WITH or EXPLAIN ANALYZE.',
+    wouldDeny: [],
+  };
+}
+
+/** A simple Query as messages of the extended protocol, up to the Sync that would commit it. */
+export function unsyncedQuery(text: string): readonly Buffer[] {
+  const name = `${reservedPrefix}write`;
+  return [
+    write.parse(name, text, []),
+    write.bind({
+      portal: name,
+      statement: name,
+      parameterFormats: [],
+      parameters: [],
+      resultFormats: [],
+    }),
+    write.describe('Portal', name),
+    write.execute(name, 0),
+    write.close('Portal', name),
+    write.close('Statement', name),
+    write.flush,
+  ];
+}

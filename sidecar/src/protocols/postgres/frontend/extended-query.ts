@@ -1,0 +1,269 @@
+import type { StatementRun } from '../backend/expectation.ts';
+import { readyForQuery } from '../messages/backend-writer.ts';
+import { HEADER_BYTES } from '../messages/frame.ts';
+import {
+  parseBind,
+  parseClose,
+  parseDescribe,
+  parseExecute,
+  parseParse,
+} from '../messages/frontend-reader.ts';
+import { ProtocolError } from '../messages/protocol-error.ts';
+import { TransactionStatus } from '../messages/types.ts';
+import { isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
+import type { AnalyzedText } from './decision-context.ts';
+import { applyNames, changesWhatFollows, standsForAnother, takeBack } from './effects.ts';
+import type { Flow, Taken } from './flow.ts';
+import type { Portal } from './names.ts';
+import {
+  missingPortal,
+  missingStatement,
+  reservedName,
+  reservedPrefix,
+  tooLong,
+} from './refusals.ts';
+import type { Refuser } from './refuser.ts';
+import { isLimited, obligationsOf, type Resolver } from './resolver.ts';
+import { emptyStatement } from './statements.ts';
+
+/** A Bind with a masked result is held whole, for the formats at its end; beyond this it is refused. */
+const maxMaskedBindBytes = 64 * 1024 * 1024;
+
+/** A portal made by Bind: its decision is used up by the first Execute. One made by DECLARE has neither. */
+interface BoundPortal extends Portal {
+  first?: { readonly run: StatementRun; readonly decision: number };
+  readonly analyzed?: AnalyzedText;
+}
+
+/** Parse, Bind, Describe, Execute, Close and Sync (manual, "Extended Query"). */
+export class ExtendedQuery {
+  readonly #flow: Flow;
+  readonly #resolver: Resolver;
+  readonly #refuser: Refuser;
+
+  constructor(flow: Flow, resolver: Resolver, refuser: Refuser) {
+    this.#flow = flow;
+    this.#resolver = resolver;
+    this.#refuser = refuser;
+  }
+
+  /** Each takes the whole message `view[at, end)`. */
+  parse(view: Buffer, at: number, end: number): Taken {
+    const { statement, text, parameterTypes } = parseParse(view, at + HEADER_BYTES, end);
+    const { state, events, queue } = this.#flow;
+    if (!this.#flow.ready()) return 'Wait';
+    if (end - at > events.maxStatementBytes) {
+      return this.#refuser.refuse('Extended', tooLong(events.maxStatementBytes));
+    }
+    if (statement.startsWith(reservedPrefix)) {
+      return this.#refuser.refuse('Extended', reservedName(statement));
+    }
+    // PostgreSQL drops the unnamed statement before it looks at the new one.
+    if (statement === '') state.statements.delete('');
+    const refused = this.#refuseAtParse(text, parameterTypes);
+    if (refused !== undefined) return refused;
+    state.inflight.push({
+      kind: 'Parse',
+      barrier: false,
+      undo: state.statements.set(statement, { text, parameterTypes }),
+    });
+    queue.pass(at, end);
+    return 'Done';
+  }
+
+  /** Refuses what no parameters could make allowed; the final decision is made at Bind. */
+  #refuseAtParse(text: string, parameterTypes: readonly number[]): Taken | undefined {
+    const analyzed = this.#flow.state.context.analyze(text, parameterTypes);
+    if (analyzed.analysis.failure !== undefined) {
+      return this.#refuser.failure('Extended', analyzed, text);
+    }
+    for (const statement of analyzed.analysis.statements) {
+      const made = statement.effects.prepare?.name;
+      if (made?.startsWith(reservedPrefix)) {
+        return this.#refuser.refuse('Extended', reservedName(made));
+      }
+      if (standsForAnother(statement)) continue;
+      const { refusal, event } = this.#resolver.decide(statement, analyzed.fingerprint, 'Extended');
+      if (refusal !== undefined) {
+        return this.#refuser.decided('Extended', refusal, event, analyzed, text);
+      }
+    }
+    return undefined;
+  }
+
+  bind(view: Buffer, at: number, end: number): Taken {
+    const { portal, statement, resultFormats } = parseBind(view, at + HEADER_BYTES, end);
+    return this.#decideBind(portal, statement, resultFormats, () =>
+      this.#flow.queue.pass(at, end, true),
+    );
+  }
+
+  /** A Bind too long to be held, of which the head has arrived: its names decide, its values stream. */
+  longBind(view: Buffer, at: number, end: number): Taken {
+    const portalEnd = view.indexOf(0, at + HEADER_BYTES);
+    const statementEnd = portalEnd < 0 ? -1 : view.indexOf(0, portalEnd + 1);
+    if (statementEnd < 0) throw new ProtocolError('Unterminated', 'a Bind without its two names');
+    const portal = view.toString('utf8', at + HEADER_BYTES, portalEnd);
+    const statement = view.toString('utf8', portalEnd + 1, statementEnd);
+    const entry = this.#flow.state.statements.get(statement);
+    if (entry && this.#resolver.plannedFor(entry).some((mask) => mask !== null)) {
+      if (end - at <= maxMaskedBindBytes) return 'Wait';
+      this.#refuser.refuse('Extended', tooLong(maxMaskedBindBytes));
+      this.#flow.stream(view, at, end, false);
+      return 'Done';
+    }
+    let forwarded = false;
+    const taken = this.#decideBind(portal, statement, [], () => {
+      this.#flow.queue.record();
+      this.#flow.stream(view, at, end, true);
+      forwarded = true;
+    });
+    if (taken === 'Done' && !forwarded) this.#flow.stream(view, at, end, false);
+    return taken;
+  }
+
+  #decideBind(
+    portal: string,
+    statement: string,
+    resultFormats: readonly (0 | 1)[],
+    forward: () => void,
+  ): Taken {
+    if (!this.#flow.ready()) return 'Wait';
+    return this.#flow.timed(() => this.#decideReadyBind(portal, statement, resultFormats, forward));
+  }
+
+  #decideReadyBind(
+    portal: string,
+    statement: string,
+    resultFormats: readonly (0 | 1)[],
+    forward: () => void,
+  ): Taken {
+    const { state, events } = this.#flow;
+    const entry = state.statements.get(statement);
+    if (entry === undefined) return this.#refuser.refuse('Extended', missingStatement(statement));
+    const found = this.#resolver.prepared(entry);
+    if ('error' in found) return this.#refuser.refuse('Extended', found.error);
+    const { analyzed, analysis } = found;
+    const opened: BoundPortal = {
+      analysis,
+      fingerprint: analyzed.fingerprint,
+      statementText: entry.text,
+      resultFormats,
+      hold: false,
+      openedBy: state.inflight.nextNumber,
+      analyzed,
+    };
+    // What EXECUTE and FETCH stand for may be another by the time it is executed, and binding them runs
+    // nothing: they are decided at Execute.
+    if (analysis === undefined || !standsForAnother(analysis)) {
+      const run = this.#resolver.run(analysis, analyzed.fingerprint, resultFormats);
+      const { decided } = run;
+      const refusal =
+        this.#resolver.refusalOf([decided]) ??
+        (isBoundedWrite(decided) && !isCountable(decided.analysis)
+          ? uncountable([decided])
+          : undefined);
+      if (refusal !== undefined) {
+        return this.#refuser.decided('Extended', refusal, decided.event, analyzed, entry.text);
+      }
+      opened.first = { run, decision: events.record(decided.event, analyzed, entry.text) };
+    }
+    forward();
+    const undo = state.portals.set(portal, opened);
+    state.inflight.push({ kind: 'Bind', barrier: false, undo });
+    return 'Done';
+  }
+
+  execute(view: Buffer, at: number, end: number): Taken {
+    const { portal: name } = parseExecute(view, at + HEADER_BYTES, end);
+    const { state, events, queue } = this.#flow;
+    if (!this.#flow.ready()) return 'Wait';
+    const portal: BoundPortal | undefined = state.portals.get(name);
+    if (portal === undefined) return this.#refuser.refuse('Extended', missingPortal(name));
+    const { analysis, statementText: text } = portal;
+    let run: StatementRun;
+    let decision: number;
+    if (portal.first !== undefined && this.#resolver.stillHolds(portal.first.run.decided)) {
+      ({ run, decision } = portal.first);
+      delete portal.first;
+    } else {
+      // The policy may have changed since Bind, or this is a further part of the result: decided again, by
+      // what the portal was opened on.
+      const resolved = this.#resolver.resolve(analysis ?? emptyStatement);
+      if ('error' in resolved) return this.#refuser.refuse('Extended', resolved.error);
+      run = this.#resolver.run(resolved.analysis, portal.fingerprint, portal.resultFormats);
+      const { event } = run.decided;
+      const refusal = this.#resolver.refusalOf([run.decided]);
+      if (refusal !== undefined) {
+        return this.#refuser.decided('Extended', refusal, event, portal.analyzed, text);
+      }
+      decision = events.record(event, portal.analyzed, text);
+      queue.record();
+    }
+    const undo =
+      analysis === undefined ? [] : applyNames(analysis, text, 0, portal.fingerprint, state);
+    // The portal that closes all others stays open itself.
+    if (analysis?.effects.closeCursor?.name === null || analysis?.effects.discard === 'All') {
+      undo.push(state.portals.set(name, portal));
+    }
+    queue.pass(at, end);
+    state.inflight.push({
+      kind: 'Execute',
+      execution: events.begin(decision, obligationsOf([run.decided])),
+      run,
+      ...(isBoundedWrite(run.decided) && {
+        maxRowsChanged: run.decided.limits.rowsPerStatement!.max,
+      }),
+      barrier:
+        (analysis !== undefined && changesWhatFollows(analysis, state)) ||
+        changesWhatFollows(run.decided.analysis, state) ||
+        isLimited(run.decided),
+      undo: () => takeBack(undo),
+    });
+    return 'Done';
+  }
+
+  describe(view: Buffer, at: number, end: number): Taken {
+    const { kind, name } = parseDescribe(view, at + HEADER_BYTES, end);
+    const { state, queue } = this.#flow;
+    const known = kind === 'Statement' ? state.statements.get(name) : state.portals.get(name);
+    if (known === undefined) {
+      const error = kind === 'Statement' ? missingStatement(name) : missingPortal(name);
+      return this.#refuser.refuse('Extended', error);
+    }
+    if (!this.#flow.ready()) return 'Wait';
+    queue.pass(at, end);
+    state.inflight.push({
+      kind: 'Describe',
+      parametersDue: kind === 'Statement',
+      planned: this.#resolver.plannedFor(known),
+      barrier: false,
+    });
+    return 'Done';
+  }
+
+  close(view: Buffer, at: number, end: number): Taken {
+    const { kind, name } = parseClose(view, at + HEADER_BYTES, end);
+    const { state, queue } = this.#flow;
+    const undo = kind === 'Statement' ? state.statements.delete(name) : state.portals.delete(name);
+    queue.pass(at, end);
+    state.inflight.push({ kind: 'Close', barrier: false, undo });
+    return 'Done';
+  }
+
+  sync(at: number, end: number): Taken {
+    const { state, events, queue } = this.#flow;
+    if (this.#flow.skipping) {
+      this.#flow.skipping = false;
+      events.toClient(readyForQuery(TransactionStatus.Idle));
+      return 'Done';
+    }
+    // While COPY data flows the backend ignores a Sync, and would not answer it.
+    if (state.copyIn) return 'Done';
+    if (state.inflight.hasBoundedWrite || this.#flow.owesSync) return this.#flow.wait();
+    state.skipping = false;
+    queue.pass(at, end);
+    state.inflight.push({ kind: 'Sync', barrier: false });
+    return 'Done';
+  }
+}

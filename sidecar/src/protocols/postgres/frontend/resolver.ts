@@ -1,0 +1,142 @@
+/** What a name stands for, and what is decided about it. */
+import type { Hold, LimitObligation, Refusal } from '@chaperone/core/policy/types.ts';
+import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
+import type { StatementRun } from '../backend/expectation.ts';
+import { bindMasks } from '../backend/mask-binding.ts';
+import { formatAt } from '../messages/frontend-reader.ts';
+import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
+import { withArguments } from './effects.ts';
+import type { Flow } from './flow.ts';
+import type { Portal, PreparedStatement } from './names.ts';
+import { cannotMask, missingPortal, missingStatement, refusalOfFailure } from './refusals.ts';
+import { emptyStatement } from './statements.ts';
+
+const textOid = 25;
+
+export class Resolver {
+  readonly #flow: Flow;
+
+  constructor(flow: Flow) {
+    this.#flow = flow;
+  }
+
+  /** What EXECUTE and FETCH stand for; everything else stands for itself. */
+  resolve(
+    statement: StatementAnalysis,
+  ): { readonly analysis: StatementAnalysis } | { readonly error: Buffer } {
+    const { statements, portals } = this.#flow.state;
+    const { execute, fetch } = statement.effects;
+    if (execute !== undefined) {
+      const entry = statements.get(execute.name);
+      if (entry === undefined) return { error: missingStatement(execute.name) };
+      const found = this.prepared(entry);
+      if ('error' in found) return found;
+      return { analysis: withArguments(statement, found.analysis ?? emptyStatement) };
+    }
+    if (fetch !== undefined) {
+      const portal = portals.get(fetch.name);
+      if (portal?.analysis === undefined) return { error: missingPortal(fetch.name, 'cursor') };
+      return { analysis: portal.analysis.effects.declare?.inner ?? portal.analysis };
+    }
+    return { analysis: statement };
+  }
+
+  /** The statement behind a prepared name, analyzed as names resolve now: the backend plans it anew too. */
+  prepared(
+    entry: PreparedStatement,
+  ):
+    | { readonly analyzed: AnalyzedText; readonly analysis: StatementAnalysis | undefined }
+    | { readonly error: Buffer } {
+    const analyzed = this.#flow.state.context.analyze(entry.text, entry.parameterTypes);
+    const { failure, statements } = analyzed.analysis;
+    if (failure !== undefined) return { error: refusalOfFailure(failure) };
+    if (entry.preparedAt === undefined) return { analyzed, analysis: statements[0] };
+    return { analyzed, analysis: statements[entry.preparedAt]?.effects.prepare?.inner };
+  }
+
+  /** The masks of what a statement or portal returns, as far as its name can be resolved now. */
+  plannedFor(known: PreparedStatement | Portal): Masks {
+    let analysis: StatementAnalysis | undefined;
+    let fingerprint: string;
+    if ('text' in known) {
+      const found = this.prepared(known);
+      if ('error' in found) return [];
+      analysis = found.analysis;
+      fingerprint = found.analyzed.fingerprint;
+    } else ({ analysis, fingerprint } = known);
+    if (analysis === undefined) return [];
+    const resolved = this.resolve(analysis);
+    if ('error' in resolved) return [];
+    return this.decide(resolved.analysis, fingerprint, 'Extended').permit?.masks.columns ?? [];
+  }
+
+  decide(
+    analysis: StatementAnalysis,
+    fingerprint: string,
+    protocol: 'Simple' | 'Extended' | 'FunctionCall',
+  ): DecidedStatement {
+    const { state, events } = this.#flow;
+    return state.context.decide(analysis, fingerprint, protocol, events.request());
+  }
+
+  /** Decides a statement and binds its masks by the types that the catalog tells. */
+  run(
+    analysis: StatementAnalysis | undefined,
+    fingerprint: string,
+    resultFormats: readonly (0 | 1)[],
+    protocol: 'Simple' | 'Extended' = 'Extended',
+  ): StatementRun {
+    const decided = this.decide(analysis ?? emptyStatement, fingerprint, protocol);
+    const run = newRun(decided);
+    const planned = decided.permit?.masks.columns ?? [];
+    const outputs = decided.analysis.outputs ?? [];
+    const bound = bindMasks(
+      planned,
+      planned.map((mask, index) => mask?.typeOid ?? outputs[index]?.typeOid ?? textOid),
+      (index) => formatAt(resultFormats, index),
+    );
+    // What cannot be bound is unmaskable, and refused by `refusalOf`.
+    if ('why' in bound) return run;
+    run.masks = bound.masks;
+    if (bound.masker !== undefined) run.masker = bound.masker;
+    return run;
+  }
+
+  /** Why any of the statements may not go out: by policy, by its masks, by its limits. */
+  refusalOf(decided: readonly DecidedStatement[]): Refusal | Hold | undefined {
+    for (const { refusal, unmaskable } of decided) {
+      if (refusal !== undefined) return refusal;
+      if (unmaskable !== undefined) return cannotMask(unmaskable);
+    }
+    for (const item of decided) {
+      const limited = this.#flow.events.admit(item);
+      if (limited !== undefined) return limited;
+    }
+    return undefined;
+  }
+
+  /** Whether a decision made at Bind is still the newest policy's, and not expired. */
+  stillHolds(decided: DecidedStatement): boolean {
+    const { state, events } = this.#flow;
+    if (decided.event.policyDigest !== state.context.key.policyDigest) return false;
+    const { validUntilMs } = decided;
+    return validUntilMs === 0 || events.request().nowMs < validUntilMs;
+  }
+}
+
+type Masks = NonNullable<DecidedStatement['permit']>['masks']['columns'];
+
+export function newRun(decided: DecidedStatement): StatementRun {
+  return { decided, masks: null, rows: 0, bytes: 0 };
+}
+
+/** The limits of a text's statements, each rule once. */
+export function obligationsOf(decided: readonly DecidedStatement[]): readonly LimitObligation[] {
+  if (decided.length === 1) return decided[0]!.permit?.limits ?? [];
+  return [...new Set(decided.flatMap((item) => item.permit?.limits ?? []))];
+}
+
+/** A result that may be cut: what comes behind it waits, so that a cut leaves nothing half done. */
+export function isLimited({ limits }: DecidedStatement): boolean {
+  return limits.rowsPerStatement !== undefined || limits.bytesPerStatement !== undefined;
+}
