@@ -7,6 +7,7 @@ import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
+import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
 import pg from 'pg';
 import { stringify } from 'yaml';
 import type { TestPostgres } from './postgres.ts';
@@ -24,6 +25,8 @@ export interface ChaperoneOptions {
   readonly login?: { readonly username: string; readonly password: string };
   readonly clock?: Clock;
   readonly spoolMaxBytes?: number;
+  /** Callers are offered TLS. */
+  readonly tls?: ServerTls;
 }
 
 /** A standalone Chaperone before a test server, over a directory of its own. */
@@ -82,6 +85,7 @@ export class TestChaperone {
       clock,
       logger: createLogger({ program: 'test', level, clock }),
       ...(options.spoolMaxBytes !== undefined && { spoolMaxBytes: options.spoolMaxBytes }),
+      ...(options.tls && { tls: options.tls }),
     });
     return new TestChaperone(directory, standalone);
   }
