@@ -5,8 +5,8 @@
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
-  AttackLab,
   type Attacker,
+  AttackLab,
   canaries,
   canaryId,
   labMasks,
@@ -191,7 +191,7 @@ const selects: readonly string[] = [
   `SELECT ssn OPERATOR(public.===) 'x' FROM customers WHERE ${row}`,
   // statistics, storage and other sessions
   "SELECT * FROM pg_stats WHERE tablename = 'customers'",
-  "SELECT most_common_vals FROM pg_catalog.pg_stats",
+  'SELECT most_common_vals FROM pg_catalog.pg_stats',
   'SELECT stavalues1, stavalues2 FROM pg_statistic',
   'SELECT * FROM pg_stats_ext_exprs',
   'SELECT query FROM pg_stat_activity',
@@ -293,11 +293,11 @@ const guesses: readonly string[] = [
   "SELECT id FROM customers WHERE ssn::varchar(1) = 'Q'",
   'SELECT id FROM customers WHERE length(ssn) = 19',
   "SELECT id FROM customers WHERE position('Q' IN ssn) = 1",
-  "SELECT id FROM customers WHERE ascii(ssn) = 81",
+  'SELECT id FROM customers WHERE ascii(ssn) = 81',
   "SELECT id FROM customers WHERE (ssn, id) > ('Q', 0)",
   "SELECT id FROM customers c WHERE c > ROW(1, '', '', '', null, 0, '', '', null, null)",
   "SELECT id FROM customers c WHERE c::text LIKE '%Q%'",
-  "SELECT id FROM customers c WHERE to_jsonb(c) @> '{\"ssn\": \"x\"}'",
+  'SELECT id FROM customers c WHERE to_jsonb(c) @> \'{"ssn": "x"}\'',
   "SELECT id FROM customers c WHERE to_jsonb(c) ->> 'ssn' LIKE 'Q%'",
   'SELECT id FROM customers ORDER BY ssn',
   'SELECT id FROM customers ORDER BY customers',
@@ -333,7 +333,7 @@ const guesses: readonly string[] = [
   'SELECT 1 FROM customers c, LATERAL generate_series(1, ascii(c.ssn)) g',
   "SELECT 1 FROM customers c, LATERAL regexp_matches(c.ssn, '^Q') g",
   'SELECT o FROM customers c, LATERAL unnest(string_to_array(c.ssn, null)) WITH ORDINALITY AS u (x, o)',
-  "SELECT c.id FROM customers c, XMLTABLE('/a[starts-with(., \"Q\")]' PASSING xmlelement(name a, c.ssn) COLUMNS n FOR ORDINALITY) x",
+  'SELECT c.id FROM customers c, XMLTABLE(\'/a[starts-with(., "Q")]\' PASSING xmlelement(name a, c.ssn) COLUMNS n FOR ORDINALITY) x',
   'SELECT 1 LIMIT (SELECT length(ssn) FROM customers LIMIT 1)',
   'SELECT 1 OFFSET (SELECT ascii(ssn) - 81 FROM customers LIMIT 1)',
   "SELECT pg_sleep(CASE WHEN ssn LIKE 'Q%' THEN 1 ELSE 0 END) FROM customers",
@@ -341,16 +341,16 @@ const guesses: readonly string[] = [
   "SELECT id FROM customers WHERE id = CASE WHEN ssn LIKE 'Q%' THEN id ELSE 0 END",
   "SELECT id FROM customers WHERE coalesce(nullif(ssn, 'x'), '') = ''",
   "SELECT id FROM v_ssn WHERE s LIKE 'Q%'",
-  "SELECT id FROM v_nested ORDER BY t",
+  'SELECT id FROM v_nested ORDER BY t',
   "SELECT id FROM v_expression WHERE u > 'Q'",
   "WITH q AS (SELECT id, ssn AS s FROM customers) SELECT id FROM q WHERE s > 'Q'",
-  "SELECT id FROM (SELECT id, ssn AS s FROM customers) q ORDER BY s",
+  'SELECT id FROM (SELECT id, ssn AS s FROM customers) q ORDER BY s',
   "SELECT id FROM people WHERE ssn > 'Q'",
   "SELECT id FROM child WHERE code > 'Q'",
   "SELECT id FROM parent WHERE code > 'Q'",
-  "SELECT id FROM parted ORDER BY code",
+  'SELECT id FROM parted ORDER BY code',
   "UPDATE plain SET id = 2 FROM customers c WHERE c.ssn > 'Q'",
-  "UPDATE plain SET id = (SELECT ascii(ssn) FROM customers LIMIT 1)",
+  'UPDATE plain SET id = (SELECT ascii(ssn) FROM customers LIMIT 1)',
   "DELETE FROM plain USING customers c WHERE c.ssn LIKE 'Q%'",
   "UPDATE customers SET name = name WHERE ssn > 'Q'",
   "DELETE FROM customers WHERE ssn LIKE 'ZZZ%'",
@@ -359,28 +359,30 @@ const guesses: readonly string[] = [
   "EXPLAIN SELECT id FROM customers WHERE ssn > 'Q'",
   "EXPLAIN (ANALYZE) SELECT id FROM customers WHERE ssn LIKE 'Q%'",
   "COPY (SELECT id FROM customers WHERE ssn > 'Q') TO STDOUT",
-  "SELECT id FROM customers TABLESAMPLE SYSTEM (ascii((SELECT ssn FROM customers LIMIT 1)))",
+  'SELECT id FROM customers TABLESAMPLE SYSTEM (ascii((SELECT ssn FROM customers LIMIT 1)))',
 ];
 
 /** One statement in every shape that the protocol and SQL have. */
-const shapes: readonly { readonly name: string; run(a: Attacker, sql: string): Promise<unknown> }[] =
-  [
-    { name: 'simple', run: (a, sql) => a.query(sql) },
-    { name: 'extended, text, not described', run: (a, sql) => a.extended(sql) },
-    { name: 'extended, binary', run: (a, sql) => a.extended(sql, { resultFormats: [1] }) },
-    {
-      name: 'extended, binary, described, in parts',
-      run: (a, sql) => a.extended(sql, { resultFormats: [1], describe: true, maxRows: 1 }),
+const shapes: readonly {
+  readonly name: string;
+  run(a: Attacker, sql: string): Promise<unknown>;
+}[] = [
+  { name: 'simple', run: (a, sql) => a.query(sql) },
+  { name: 'extended, text, not described', run: (a, sql) => a.extended(sql) },
+  { name: 'extended, binary', run: (a, sql) => a.extended(sql, { resultFormats: [1] }) },
+  {
+    name: 'extended, binary, described, in parts',
+    run: (a, sql) => a.extended(sql, { resultFormats: [1], describe: true, maxRows: 1 }),
+  },
+  {
+    name: 'prepared',
+    run: async (a, sql) => {
+      await a.query(`PREPARE p AS ${sql}`);
+      await a.query('EXECUTE p');
+      await a.extended('EXECUTE p', { resultFormats: [1] });
     },
-    {
-      name: 'prepared',
-      run: async (a, sql) => {
-        await a.query(`PREPARE p AS ${sql}`);
-        await a.query('EXECUTE p');
-        await a.extended('EXECUTE p', { resultFormats: [1] });
-      },
-    },
-  ];
+  },
+];
 const selectShapes: typeof shapes = [
   {
     name: 'cursor',
@@ -401,7 +403,10 @@ const selectShapes: typeof shapes = [
     },
   },
   { name: 'copy', run: (a, sql) => a.query(`COPY (${sql}) TO STDOUT`) },
-  { name: 'copy csv', run: (a, sql) => a.query(`COPY (${sql}) TO STDOUT WITH (FORMAT csv, HEADER)`) },
+  {
+    name: 'copy csv',
+    run: (a, sql) => a.query(`COPY (${sql}) TO STDOUT WITH (FORMAT csv, HEADER)`),
+  },
   { name: 'copy binary', run: (a, sql) => a.query(`COPY (${sql}) TO STDOUT (FORMAT binary)`) },
   { name: 'CTE', run: (a, sql) => a.extended(`WITH wrapped AS (${sql}) SELECT * FROM wrapped`) },
   { name: 'sub-select', run: (a, sql) => a.query(`SELECT x.* FROM (${sql}) AS x`) },
@@ -445,38 +450,50 @@ describe.each(versions)('PostgreSQL %i', (version) => {
     return found;
   }
 
-  test.each([...shapes, ...selectShapes])('reading: $name', async (shape) => {
-    const before = await lab.state();
-    const statements = version >= 18 ? [...selects, ...newer] : selects;
-    expect(await attempt(shape, statements)).toEqual([]);
-    expect(await lab.state()).toEqual(before);
-  }, 120_000);
+  test.each([...shapes, ...selectShapes])(
+    'reading: $name',
+    async (shape) => {
+      const before = await lab.state();
+      const statements = version >= 18 ? [...selects, ...newer] : selects;
+      expect(await attempt(shape, statements)).toEqual([]);
+      expect(await lab.state()).toEqual(before);
+    },
+    120_000,
+  );
 
-  test.each(shapes)('writing and copying: $name', async (shape) => {
-    expect(await attempt(shape, writes)).toEqual([]);
-    // Nothing protected was carried to where it is not.
-    const [plain] = await lab.behind(
-      `SELECT string_agg(note, '|') FROM (SELECT note FROM plain UNION ALL SELECT name || notes || profile::text FROM customers) AS x`,
-    );
-    expect(leaks(String(plain?.[0]).replaceAll(canaries.card, ''))).toEqual([]);
-    const [copied] = await lab.behind("SELECT to_regclass('public.copied')");
-    expect(copied).toEqual([null]);
-  }, 120_000);
+  test.each(shapes)(
+    'writing and copying: $name',
+    async (shape) => {
+      expect(await attempt(shape, writes)).toEqual([]);
+      // Nothing protected was carried to where it is not.
+      const [plain] = await lab.behind(
+        `SELECT string_agg(note, '|') FROM (SELECT note FROM plain UNION ALL SELECT name || notes || profile::text FROM customers) AS x`,
+      );
+      expect(leaks(String(plain?.[0]).replaceAll(canaries.card, ''))).toEqual([]);
+      const [copied] = await lab.behind("SELECT to_regclass('public.copied')");
+      expect(copied).toEqual([null]);
+    },
+    120_000,
+  );
 
-  test.each(shapes.slice(0, 2))('guessing: $name', async (shape) => {
-    const before = await lab.state();
-    const allowed: string[] = [];
-    const attacker = await lab.attacker();
-    for (const sql of guesses) {
-      const answer = (await shape.run(attacker, sql)) as Awaited<ReturnType<Attacker['query']>>;
-      if (answer.sqlstate !== '42501' || answer.rows.length > 0) {
-        const { types, sqlstate = '', message } = answer;
-        allowed.push(`${sql} → ${types.slice(0, 20)} ${sqlstate} ${message}`);
+  test.each(shapes.slice(0, 2))(
+    'guessing: $name',
+    async (shape) => {
+      const before = await lab.state();
+      const allowed: string[] = [];
+      const attacker = await lab.attacker();
+      for (const sql of guesses) {
+        const answer = (await shape.run(attacker, sql)) as Awaited<ReturnType<Attacker['query']>>;
+        if (answer.sqlstate !== '42501' || answer.rows.length > 0) {
+          const { types, sqlstate = '', message } = answer;
+          allowed.push(`${sql} → ${types.slice(0, 20)} ${sqlstate} ${message}`);
+        }
       }
-    }
-    expect(allowed).toEqual([]);
-    expect(await lab.state()).toEqual(before);
-  }, 60_000);
+      expect(allowed).toEqual([]);
+      expect(await lab.state()).toEqual(before);
+    },
+    60_000,
+  );
 
   test('equality, which usage Lookup allows, works', async () => {
     const attacker = await lab.attacker();

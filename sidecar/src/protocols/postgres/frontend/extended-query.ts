@@ -263,7 +263,9 @@ export class ExtendedQuery {
     if (state.inflight.hasBoundedWrite || this.#flow.owesSync) return this.#flow.wait();
     state.skipping = false;
     queue.pass(at, end);
-    state.inflight.push({ kind: 'Sync', barrier: false });
+    // An error before it takes back what its pipeline changed, and only its answer tells.
+    const barrier = state.resolutionTouched || state.catalogTouched;
+    state.inflight.push({ kind: 'Sync', barrier });
     return 'Done';
   }
 }
