@@ -101,7 +101,8 @@ async function measureAll(stage: Stage, client: Client): Promise<void> {
     );
   }
   const unix = await stage.gateway('unix', { unix: true });
-  const paths: Paths = { direct, pgbouncer, gateway, unix, standalone };
+  const full = await stage.gateway('full', { recording: 'Full' });
+  const paths: Paths = { direct, pgbouncer, gateway, full, unix, standalone };
   await section('small', () => smallStatements(client, paths, rounds));
   await section('one-core', async () => {
     stage.pin('0');
@@ -116,8 +117,7 @@ async function measureAll(stage: Stage, client: Client): Promise<void> {
 
   await stage.stopPath(unix);
   await stage.stopPath(standalone);
-  const statements = await stage.gateway('gateway-statements', { recording: 'Statements' });
-  const bulkPaths = { direct, pgbouncer, statements, full: gateway };
+  const bulkPaths = { direct, pgbouncer, statements: gateway, full };
   await section('bulk', () => bulk(client, bulkPaths, rounds));
   await section('gigabyte', () => gigabyte(client, bulkPaths));
 }

@@ -197,7 +197,7 @@ stats_period = 3600
       port,
       user: login,
       password,
-      recording: options.recording ?? 'Full',
+      recording: options.recording ?? 'Statements',
     };
     const child = await this.#start({
       command: process.execPath,
@@ -275,7 +275,7 @@ stats_period = 3600
       },
       identity('bench'),
       policy('bench', policyRules, {
-        session: { maxDuration: '8h', idleTimeout: '30m', recording: 'Full' },
+        session: { maxDuration: '8h', idleTimeout: '30m', recording: 'Statements' },
       }),
       ...maskingSpecs.map(({ name, spec }) => masking(name, spec)),
     ];
