@@ -144,6 +144,8 @@ export interface SessionEffects {
     | 'Release'
     | 'RollbackTo'
     | 'TwoPhase';
+  /** COMMIT or ROLLBACK … AND CHAIN. */
+  readonly chain?: boolean;
   /** May change how later text parses or names resolve: search_path, role, DISCARD, ROLLBACK … */
   readonly resolution?: boolean;
   /** May change the catalog: DDL, SELECT INTO, or anything Unknown. */

@@ -50,6 +50,7 @@ export const sessionHandlers: StatementHandlers = {
     const undoes = transaction === 'Rollback' || transaction === 'RollbackTo';
     run.effects = {
       transaction,
+      ...(body.chain === true && { chain: true }),
       ...(undoes || transaction === 'TwoPhase' ? { resolution: true } : undefined),
     };
     return undefined;

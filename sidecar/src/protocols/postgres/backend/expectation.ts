@@ -117,6 +117,8 @@ export interface InBandExpectation extends Sent {
   closesLeft: number;
   /** One array of values for each command. */
   readonly results: (string | null)[][];
+  /** A message of the client's before it failed, and the backend skipped it. */
+  readonly skipped: () => void;
   readonly done: (
     failure: Error | undefined,
     results: readonly (readonly (string | null)[])[],
@@ -153,6 +155,11 @@ export class Inflight {
    */
   get unsynced(): boolean {
     return this.#unsynced;
+  }
+
+  /** Nothing is in flight, and what was sent has been committed or rolled back as if a Sync stood behind it. */
+  markSynced(): void {
+    if (this.length === 0) this.#unsynced = false;
   }
 
   /** The number that the next expectation gets; they count from 0 in the order of sending. */

@@ -16,6 +16,7 @@ export function inBand(
   statements: readonly string[],
   ending: 'Sync' | 'Flush',
   done: InBandExpectation['done'],
+  skipped: InBandExpectation['skipped'],
 ): { readonly bytes: Buffer; readonly expectation: InBandExpectation } {
   const messages = statements.flatMap((text) => [
     write.parse(name, text, []),
@@ -40,6 +41,7 @@ export function inBand(
       closesLeft: 2 * statements.length,
       results: [],
       done,
+      skipped,
     },
   };
 }

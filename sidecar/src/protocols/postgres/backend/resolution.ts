@@ -20,6 +20,7 @@ import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts
 import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
 import type { Catalogs, KnownCatalog } from './catalogs.ts';
+import type { InBandExpectation } from './expectation.ts';
 import { inBand } from './in-band.ts';
 
 type Results = readonly (readonly (string | null)[])[];
@@ -114,7 +115,7 @@ export class Resolution {
     session.resolutionDirty = false;
     session.catalogDirty = false;
     if (!midPipeline && !inBlock) {
-      this.#own = undefined;
+      // The session's own catalog stays as long as the catalog did: its temporary objects hide others.
       if (catalogDirty) this.#readAll(() => {});
       else this.#readState(() => this.#changed());
       return;
@@ -218,7 +219,7 @@ export class Resolution {
   ): void {
     const session = this.#session!;
     this.#reading = true;
-    const { bytes, expectation } = inBand(statements, ending, (failure, results) => {
+    const answered: InBandExpectation['done'] = (failure, results) => {
       this.#reading = false;
       if (failure !== undefined) {
         this.#options.failed(failure);
@@ -229,7 +230,13 @@ export class Resolution {
       } catch (error) {
         this.#options.failed(error instanceof Error ? error : new Error(String(error)));
       }
-    });
+    };
+    const skipped = (): void => {
+      this.#reading = false;
+      session.resolutionDirty = true;
+      session.catalogDirty = true;
+    };
+    const { bytes, expectation } = inBand(statements, ending, answered, skipped);
     session.inflight.push(expectation);
     if (ending === 'Sync') session.inflight.push({ kind: 'InBandSync', barrier: true });
     this.#options.send(bytes);

@@ -410,7 +410,8 @@ export class Responses {
         const outcome = item !== first ? 'Skipped' : item.execution.cut ? 'Cut' : 'Error';
         this.#complete(item.execution, [item.run], outcome);
       } else if (item.kind === 'InBand') {
-        item.done(new Error(`SQLSTATE ${sqlstate}`), item.results);
+        if (item === first) item.done(new Error(`SQLSTATE ${sqlstate}`), item.results);
+        else item.skipped();
       }
     }
     // Statements of our own end in their own Sync, and the client is not skipping.
@@ -620,6 +621,11 @@ export class Responses {
       }
     }
     if (this.#state.inflight.first === expectation) this.#state.inflight.shift();
+    if (endsTransaction(run) && this.#state.inflight.length === 0) {
+      // COMMIT and ROLLBACK take effect at once: what follows in the pipeline is another transaction.
+      this.#state.inflight.markSynced();
+      this.#state.status = TransactionStatus.Idle;
+    }
     const outcome = cut ? 'Cut' : type === Backend.PortalSuspended ? 'Suspended' : 'Ok';
     this.#complete(execution, [run], outcome);
     this.#events.settled();
@@ -852,6 +858,12 @@ function mayRunUserCode(expectation: Expectation | undefined): boolean {
     default:
       return true;
   }
+}
+
+/** COMMIT or ROLLBACK; with AND CHAIN another transaction block follows at once. */
+function endsTransaction({ decided: { analysis } }: StatementRun): boolean {
+  const { transaction, chain } = analysis.effects;
+  return (transaction === 'Commit' || transaction === 'Rollback') && chain !== true;
 }
 
 function runsUserCode({ decided: { analysis } }: StatementRun): boolean {
