@@ -16,6 +16,7 @@ import { applyNames, changesWhatFollows, standsForAnother, takeBack } from './ef
 import type { Flow, Taken } from './flow.ts';
 import type { Portal } from './names.ts';
 import {
+  failedTransaction,
   missingPortal,
   missingStatement,
   reservedName,
@@ -190,7 +191,10 @@ export class ExtendedQuery {
       // The policy may have changed since Bind, or this is a further part of the result: decided again, by
       // what the portal was opened on.
       const resolved = this.#resolver.resolve(analysis ?? emptyStatement);
-      if ('error' in resolved) return this.#refuser.refuse('Extended', resolved.error);
+      if ('error' in resolved) {
+        const failed = state.status === TransactionStatus.Failed;
+        return this.#refuser.refuse('Extended', failed ? failedTransaction : resolved.error);
+      }
       run = this.#resolver.run(resolved.analysis, portal.fingerprint, portal.resultFormats);
       const { event } = run.decided;
       const refusal = this.#resolver.refusalOf([run.decided]);
@@ -226,12 +230,13 @@ export class ExtendedQuery {
   describe(view: Buffer, at: number, end: number): Taken {
     const { kind, name } = parseDescribe(view, at + HEADER_BYTES, end);
     const { state, queue } = this.#flow;
+    // First of all: behind a refusal that is in flight nothing can be asked of the backend any more.
+    if (!this.#flow.ready()) return 'Wait';
     const known = kind === 'Statement' ? state.statements.get(name) : state.portals.get(name);
     if (known === undefined) {
       const error = kind === 'Statement' ? missingStatement(name) : missingPortal(name);
       return this.#refuser.refuse('Extended', error);
     }
-    if (!this.#flow.ready()) return 'Wait';
     queue.pass(at, end);
     state.inflight.push({
       kind: 'Describe',
