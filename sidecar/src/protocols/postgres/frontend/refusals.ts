@@ -36,6 +36,13 @@ export function missingPortal(name: string, what: 'portal' | 'cursor' = 'portal'
   });
 }
 
+/** What PostgreSQL says of everything but the end of a failed transaction (25P02). */
+export const failedTransaction: Buffer = errorReport({
+  severity: 'ERROR',
+  sqlstate: '25P02',
+  message: 'current transaction is aborted, commands ignored until end of transaction block',
+});
+
 /** A statement longer than the analyzer takes is not understood, so not forwarded. */
 export function tooLong(maxBytes: number): Buffer {
   return errorReport({
