@@ -33,14 +33,14 @@ export interface ChaperoneOptions {
 export class TestChaperone {
   readonly directory: string;
   readonly standalone: Standalone;
-  readonly #tickets: TicketStore;
+  readonly tickets: TicketStore;
   readonly #closeState: () => void;
 
-  private constructor(directory: string, standalone: Standalone) {
+  private constructor(directory: string, standalone: Standalone, clock: Clock) {
     this.directory = directory;
     this.standalone = standalone;
     const database = openStateDatabase(join(directory, '.chaperone'));
-    this.#tickets = new TicketStore(database, Date.now);
+    this.tickets = new TicketStore(database, () => clock.nowMs());
     this.#closeState = () => database.close();
   }
 
@@ -87,7 +87,7 @@ export class TestChaperone {
       ...(options.spoolMaxBytes !== undefined && { spoolMaxBytes: options.spoolMaxBytes }),
       ...(options.tls && { tls: options.tls }),
     });
-    return new TestChaperone(directory, standalone);
+    return new TestChaperone(directory, standalone, clock);
   }
 
   get host(): string {
@@ -107,7 +107,7 @@ export class TestChaperone {
     const target = await store.get('Target', 'data', 'orders-db');
     if (identityObject === undefined || target === undefined)
       throw new Error(`no identity ${name}`);
-    return this.#tickets.create(
+    return this.tickets.create(
       { identity: identityObject.metadata, target: target.metadata },
       ttlMs,
     ).secret;
