@@ -609,7 +609,10 @@ export class PostgresSession {
     this.#durationTimer?.cancel();
     for (const item of this.#state.inflight) {
       if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
-        if (item.execution !== undefined) this.#completed(item.execution, 'Unknown');
+        const { execution } = item;
+        // A client may leave on the error, before the ReadyForQuery behind it.
+        const outcome = execution?.sqlstate === undefined ? 'Unknown' : 'Error';
+        if (execution !== undefined) this.#completed(execution, outcome);
       }
     }
     recorder.append({
