@@ -15,7 +15,8 @@ import type { PolicyView } from '../../policy-views.ts';
 import type { Catalogs } from './backend/catalogs.ts';
 import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
 import { Resolution } from './backend/resolution.ts';
-import { type Outcome, Responses } from './backend/responses.ts';
+import type { Outcome } from './backend/response-flow.ts';
+import { Responses } from './backend/responses.ts';
 import { errorReport, refusalResponse } from './errors/refusal.ts';
 import {
   type DecidedStatement,

@@ -38,6 +38,8 @@ export interface Execution {
 /** One statement of an execution, with what its result needs. */
 export interface StatementRun {
   readonly decided: DecidedStatement;
+  /** A mask is planned for some column: not a row passes without it. */
+  readonly mustMask: boolean;
   /** The masks of its result: bound at Bind, or at RowDescription in a simple Query. */
   masks: readonly (FieldMask | null)[] | null;
   /** Set with `masks`, when any column has one. */

@@ -127,7 +127,8 @@ export class Resolver {
 type Masks = NonNullable<DecidedStatement['permit']>['masks']['columns'];
 
 export function newRun(decided: DecidedStatement): StatementRun {
-  return { decided, masks: null, rows: 0, bytes: 0 };
+  const mustMask = decided.permit?.masks.columns.some((mask) => mask !== null) ?? false;
+  return { decided, mustMask, masks: null, rows: 0, bytes: 0 };
 }
 
 /** The limits of a text's statements, each rule once. */

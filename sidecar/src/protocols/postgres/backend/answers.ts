@@ -1,0 +1,268 @@
+import { parseCommandComplete } from '../messages/backend-reader.ts';
+import { HEADER_BYTES } from '../messages/frame.ts';
+import { Backend, TransactionStatus } from '../messages/types.ts';
+import type {
+  ExecuteExpectation,
+  Execution,
+  FunctionCallExpectation,
+  InBandExpectation,
+  QueryExpectation,
+  StatementRun,
+} from './expectation.ts';
+import { countCells, type ResponseFlow, unexpected } from './response-flow.ts';
+import type { ResultRows } from './result-rows.ts';
+
+/** Answers other than rows and errors, each held against what was asked. */
+export class Answers {
+  readonly #flow: ResponseFlow;
+  readonly #rows: ResultRows;
+
+  constructor(flow: ResponseFlow, rows: ResultRows) {
+    this.#flow = flow;
+    this.#rows = rows;
+  }
+
+  /** Takes the whole message `[at, end)`. @throws ProtocolError when it is not the answer that is due */
+  answer(type: number, view: Buffer, at: number, end: number): void {
+    const { inflight } = this.#flow.state;
+    const { first } = inflight;
+    if (first === undefined) throw unexpected(type);
+    if (first.kind === 'InBand') {
+      this.#answerInBand(first, type);
+      return;
+    }
+    switch (first.kind) {
+      case 'Parse':
+        this.#expect(type, Backend.ParseComplete);
+        break;
+      case 'Bind':
+        this.#expect(type, Backend.BindComplete);
+        break;
+      case 'Close':
+        this.#expect(type, Backend.CloseComplete);
+        break;
+      case 'Describe':
+        if (type === Backend.ParameterDescription && first.parametersDue) {
+          first.parametersDue = false;
+          this.#flow.pass(at, end);
+          return;
+        }
+        if (first.parametersDue) throw unexpected(type);
+        if (type !== Backend.RowDescription) this.#expect(type, Backend.NoData);
+        else this.#rows.checkDescription(first, view, at, end);
+        break;
+      case 'Execute':
+        this.#answerExecute(first, type, view, at, end);
+        return;
+      case 'Query':
+        this.#answerQuery(first, type, view, at, end);
+        return;
+      case 'FunctionCall':
+        this.#answerFunctionCall(first, type, at, end);
+        return;
+      default:
+        throw unexpected(type);
+    }
+    if (!(first.silent && type !== Backend.RowDescription)) this.#flow.pass(at, end);
+    inflight.shift();
+    if (first.barrier) this.#flow.events.settled();
+  }
+
+  #expect(type: number, expected: number): void {
+    if (type !== expected) throw unexpected(type);
+  }
+
+  #answerInBand(expectation: InBandExpectation, type: number): void {
+    switch (type) {
+      case Backend.ParseComplete:
+      case Backend.BindComplete:
+        return;
+      case Backend.CommandComplete:
+        expectation.commandsLeft -= 1;
+        return;
+      case Backend.CloseComplete:
+        expectation.closesLeft -= 1;
+        break;
+      default:
+        throw unexpected(type);
+    }
+    if (expectation.closesLeft > 0) return;
+    if (expectation.commandsLeft !== 0) throw unexpected(type);
+    this.#flow.state.inflight.shift();
+    expectation.done(undefined, expectation.results);
+    this.#flow.events.settled();
+  }
+
+  #answerFunctionCall(call: FunctionCallExpectation, type: number, at: number, end: number): void {
+    this.#expect(type, Backend.FunctionCallResponse);
+    call.execution.rows += 1;
+    call.execution.bytes += end - at;
+    this.#flow.pass(at, end);
+  }
+
+  #answerExecute(
+    expectation: ExecuteExpectation,
+    type: number,
+    view: Buffer,
+    at: number,
+    end: number,
+  ): void {
+    const { execution, run } = expectation;
+    switch (type) {
+      case Backend.CopyInResponse:
+        this.#flow.state.copyIn = true;
+        this.#flow.state.inflight.dropSyncsBehindFirst();
+        this.#flow.pass(at, end);
+        this.#flow.events.settled();
+        return;
+      case Backend.CopyOutResponse:
+        this.#rows.beginCopy(run, execution, view, at, end);
+        return;
+      case Backend.CopyDone:
+        this.#endCopyOut(execution);
+        if (execution.cut === undefined) this.#flow.pass(at, end);
+        return;
+      case Backend.CommandComplete:
+      case Backend.EmptyQueryResponse:
+      case Backend.PortalSuspended:
+        break;
+      default:
+        throw unexpected(type);
+    }
+    this.#flow.copyOut = undefined;
+    this.#flow.state.copyIn = false;
+    if (type === Backend.CommandComplete) this.#finishStatement(run, execution, view, at, end);
+    if (expectation.maxRowsChanged !== undefined) {
+      execution.cut ??= this.#flow.events.overWritten(run, run.rows);
+    }
+    const { cut } = execution;
+    if (cut !== undefined && expectation.maxRowsChanged !== undefined) {
+      if (!this.#flow.silentUntilReady) this.#flow.output.insert(cut.error, end);
+      this.#flow.state.inflight.shift();
+      this.#flow.complete(execution, [run], 'Cut');
+      this.#flow.events.failBackend();
+      return;
+    }
+    if (cut !== undefined) {
+      // It ended before the cancellation reached it: the client is told all the same, and hears nothing
+      // more until the Sync that it sent, or will send.
+      if (!this.#flow.silentUntilReady) this.#flow.output.insert(cut.error, end);
+      this.#flow.silentUntilReady = true;
+      this.#skipToSync();
+    } else {
+      this.#flow.pass(at, end);
+      if (execution.recordResults && !this.#flow.silentUntilReady) {
+        this.#flow.events.recordResult(execution, view.subarray(at, end));
+      }
+    }
+    if (this.#flow.state.inflight.first === expectation) this.#flow.state.inflight.shift();
+    if (endsTransaction(run) && this.#flow.state.inflight.length === 0) {
+      // COMMIT and ROLLBACK take effect at once: what follows in the pipeline is another transaction.
+      this.#flow.state.inflight.markSynced();
+      this.#flow.state.status = TransactionStatus.Idle;
+    }
+    const outcome = cut ? 'Cut' : type === Backend.PortalSuspended ? 'Suspended' : 'Ok';
+    this.#flow.complete(execution, [run], outcome);
+    this.#flow.events.settled();
+  }
+
+  /** After a cut that the backend did not notice: what the client sends before its Sync is not forwarded. */
+  #skipToSync(): void {
+    for (const item of this.#flow.state.inflight) if (item.kind === 'Sync') return;
+    this.#flow.state.skipping = true;
+  }
+
+  #answerQuery(query: QueryExpectation, type: number, view: Buffer, at: number, end: number): void {
+    const { execution } = query;
+    if (execution === undefined) throw unexpected(type);
+    if (type === Backend.EmptyQueryResponse && query.runs.length === 0) {
+      this.#flow.pass(at, end);
+      return;
+    }
+    const run = query.runs[query.index];
+    if (run === undefined) throw unexpected(type);
+    switch (type) {
+      case Backend.RowDescription:
+        this.#rows.describe(run, execution, view, at, end);
+        return;
+      case Backend.CopyInResponse:
+        this.#flow.state.copyIn = true;
+        this.#flow.pass(at, end);
+        this.#flow.events.settled();
+        return;
+      case Backend.CopyOutResponse:
+        this.#rows.beginCopy(run, execution, view, at, end);
+        return;
+      case Backend.CopyDone:
+        this.#endCopyOut(execution);
+        if (execution.cut === undefined) this.#flow.pass(at, end);
+        return;
+      case Backend.CommandComplete:
+        break;
+      default:
+        throw unexpected(type);
+    }
+    this.#flow.copyOut = undefined;
+    this.#flow.state.copyIn = false;
+    this.#finishStatement(run, execution, view, at, end);
+    query.index += 1;
+    if (execution.cut !== undefined) {
+      if (!this.#flow.silentUntilReady) this.#flow.output.insert(execution.cut.error, end);
+      this.#flow.silentUntilReady = true;
+      return;
+    }
+    this.#flow.pass(at, end);
+    if (execution.recordResults) this.#flow.events.recordResult(execution, view.subarray(at, end));
+  }
+
+  #endCopyOut(execution: Execution): void {
+    const { copyOut } = this.#flow;
+    if (copyOut !== undefined) countCells(execution, copyOut.masks, copyOut.cells);
+    this.#flow.copyOut = undefined;
+  }
+
+  /** A statement has been carried out: what it changed holds from here on. */
+  #finishStatement(
+    run: StatementRun,
+    execution: Execution,
+    view: Buffer,
+    at: number,
+    end: number,
+  ): void {
+    const { effects } = run.decided.analysis;
+    const state = this.#flow.state;
+    if (effects.resolution) {
+      state.resolutionDirty = true;
+      state.resolutionTouched = true;
+    }
+    if (effects.catalog) {
+      state.catalogDirty = true;
+      state.catalogTouched = true;
+    }
+    const { transaction } = effects;
+    if (transaction === 'Commit' || transaction === 'Rollback' || transaction === 'RollbackTo') {
+      // SET LOCAL and what is rolled back hold no longer, even where the next transaction follows at once.
+      state.resolutionDirty ||= state.resolutionTouched;
+      state.catalogDirty ||= state.catalogTouched;
+    }
+    if (run.masker !== undefined) countCells(execution, run.masker.masks, run.masker.cells);
+    if (run.rows === 0) {
+      const affected = affectedRows(parseCommandComplete(view, at + HEADER_BYTES, end));
+      run.rows += affected;
+      execution.rows += affected;
+    }
+  }
+}
+
+/** `INSERT 0 5`, `UPDATE 5`, `COPY 5`: the number at the end; 0 where there is none. */
+function affectedRows(tag: string): number {
+  if (!/^(?:INSERT|UPDATE|DELETE|MERGE|COPY|MOVE|FETCH|SELECT) /.test(tag)) return 0;
+  const count = Number(tag.slice(tag.lastIndexOf(' ') + 1));
+  return Number.isSafeInteger(count) ? count : 0;
+}
+
+/** COMMIT or ROLLBACK; with AND CHAIN another transaction block follows at once. */
+function endsTransaction({ decided: { analysis } }: StatementRun): boolean {
+  const { transaction, chain } = analysis.effects;
+  return (transaction === 'Commit' || transaction === 'Rollback') && chain !== true;
+}

@@ -1,0 +1,107 @@
+import { parseErrorFields } from '../messages/backend-reader.ts';
+import { HEADER_BYTES } from '../messages/frame.ts';
+import type { Expectation, QueryExpectation } from './expectation.ts';
+import type { ResponseFlow } from './response-flow.ts';
+
+/** In a failed transaction PostgreSQL looks at nothing but its end. */
+const failedTransaction = '25P02';
+
+/** ErrorResponses: whose they are, what the client is told, and what they take back. */
+export class Failures {
+  readonly #flow: ResponseFlow;
+
+  constructor(flow: ResponseFlow) {
+    this.#flow = flow;
+  }
+
+  /** Takes the whole ErrorResponse `view[at, end)`. */
+  error(view: Buffer, at: number, end: number): void {
+    const fields = parseErrorFields(view, at + HEADER_BYTES, end);
+    const sqlstate = fields.get('C') ?? 'XX000';
+    const severity = fields.get('V') ?? fields.get('S') ?? 'ERROR';
+    const { first } = this.#flow.state.inflight;
+    if (severity === 'FATAL' || severity === 'PANIC' || first === undefined) {
+      this.#flow.report(view, at, end);
+      return;
+    }
+    switch (first.kind) {
+      case 'Query':
+        this.#errorOfQuery(first, sqlstate, view, at, end);
+        return;
+      case 'FunctionCall':
+        first.failed = true;
+        first.execution.sqlstate = sqlstate;
+        this.#flow.report(view, at, end);
+        return;
+      case 'Sync':
+        this.#flow.state.resolutionDirty ||= this.#flow.state.resolutionTouched;
+        this.#flow.report(view, at, end);
+        return;
+      case 'InBandSync':
+        return;
+      default:
+        this.#errorInPipeline(first, sqlstate, view, at, end);
+    }
+  }
+
+  #errorOfQuery(
+    query: QueryExpectation,
+    sqlstate: string,
+    view: Buffer,
+    at: number,
+    end: number,
+  ): void {
+    this.#flow.state.copyIn = false;
+    this.#flow.copyOut = undefined;
+    if (this.#flow.silentUntilReady) return;
+    query.failed = true;
+    if (query.replacement && sqlstate !== failedTransaction) {
+      this.#flow.output.insert(query.replacement, end);
+    } else if (query.execution?.cut) this.#flow.output.insert(query.execution.cut.error, end);
+    else {
+      if (query.execution) query.execution.sqlstate ??= sqlstate;
+      this.#flow.report(view, at, end);
+    }
+  }
+
+  /** The backend now skips to the next Sync, and so everything sent before it is taken back. */
+  #errorInPipeline(
+    first: Expectation,
+    sqlstate: string,
+    view: Buffer,
+    at: number,
+    end: number,
+  ): void {
+    const { inflight } = this.#flow.state;
+    this.#flow.state.copyIn = false;
+    this.#flow.copyOut = undefined;
+    const silent = this.#flow.silentUntilReady;
+    if (first.kind === 'Execute') {
+      if (!silent && first.execution.cut === undefined) first.execution.sqlstate ??= sqlstate;
+    }
+    if (!silent) {
+      if (first.kind === 'Refused') this.#flow.output.insert(first.replacement, end);
+      else if (first.kind === 'InBand')
+        this.#flow.output.insert(this.#flow.events.inBandFailure(), end);
+      else if (first.kind === 'Execute' && first.execution.cut) {
+        this.#flow.output.insert(first.execution.cut.error, end);
+      } else this.#flow.report(view, at, end);
+    }
+    const dropped = inflight.dropUntilSync();
+    for (const item of dropped.toReversed()) item.undo?.();
+    for (const item of dropped) {
+      if (item.kind === 'Execute') {
+        const outcome = item !== first ? 'Skipped' : item.execution.cut ? 'Cut' : 'Error';
+        this.#flow.complete(item.execution, [item.run], outcome);
+      } else if (item.kind === 'InBand') {
+        if (item === first) item.done(new Error(`SQLSTATE ${sqlstate}`), item.results);
+        else item.skipped();
+      }
+    }
+    // Statements of our own end in their own Sync, and the client is not skipping.
+    const next = inflight.first;
+    if (next === undefined) this.#flow.state.skipping = true;
+    this.#flow.state.resolutionDirty ||= this.#flow.state.resolutionTouched;
+    this.#flow.events.settled();
+  }
+}

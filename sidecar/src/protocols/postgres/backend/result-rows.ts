@@ -1,0 +1,215 @@
+import type { PlannedMask } from '@chaperone/core/masking/types.ts';
+import {
+  type ColumnDescription,
+  parseCopyResponse,
+  parseRowDescription,
+} from '../messages/backend-reader.ts';
+import { HEADER_BYTES, MAX_LARGE_BYTES } from '../messages/frame.ts';
+import { formatAt } from '../messages/frontend-reader.ts';
+import { ProtocolError } from '../messages/protocol-error.ts';
+import { Backend } from '../messages/types.ts';
+import { CopyMasker } from './copy-masker.ts';
+import type {
+  Cut,
+  DescribeExpectation,
+  Execution,
+  Expectation,
+  StatementRun,
+} from './expectation.ts';
+import { bindMasks } from './mask-binding.ts';
+import { checkProvenance } from './provenance.ts';
+import { type ResponseFlow, unexpected } from './response-flow.ts';
+
+/** Results: described, masked row by row, counted, and cut at the limits. */
+export class ResultRows {
+  readonly #flow: ResponseFlow;
+  #scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+  constructor(flow: ResponseFlow) {
+    this.#flow = flow;
+  }
+
+  /** False when the message has to be there as a whole first. */
+  row(type: number, view: Buffer, at: number, end: number, whole: boolean): boolean {
+    const { first } = this.#flow.state.inflight;
+    if (first?.kind === 'InBand' && type === Backend.DataRow) {
+      if (!whole) {
+        if (end - at > MAX_LARGE_BYTES)
+          throw new ProtocolError('TooLarge', 'an answer is too long');
+        return false;
+      }
+      first.results.push(textValues(view, at, end));
+      return true;
+    }
+    const found = runOf(first);
+    if (found === undefined) throw unexpected(type);
+    const { execution, run } = found;
+    if (run === undefined) throw unexpected(type);
+    if (execution.cut !== undefined || this.#flow.silentUntilReady) {
+      this.#flow.stream(view, at, end, false, undefined);
+      return true;
+    }
+    const isCopy = type === Backend.CopyData;
+    const masker = isCopy ? this.#flow.copyOut : run.masker;
+    // Rows whose masks were never bound: no description came before them.
+    if (masker === undefined && run.mustMask) throw unexpected(type);
+    if (!whole && masker !== undefined) {
+      if (end - at <= this.#flow.options.maxMaskedRowBytes) return false;
+      this.#flow.cut(
+        execution,
+        this.#flow.events.undeliverable(
+          undefined,
+          'a row with a masked field is larger than the proxy holds',
+        ),
+      );
+      this.#flow.stream(view, at, end, false, undefined);
+      return true;
+    }
+    const bytes = end - at;
+    const cut = this.#flow.events.overLimit(execution, run, run.rows + 1, run.bytes + bytes);
+    if (cut !== undefined) {
+      this.#flow.cut(execution, cut);
+      this.#flow.stream(view, at, end, false, undefined);
+      return true;
+    }
+    run.rows += 1;
+    run.bytes += bytes;
+    execution.rows += 1;
+    execution.bytes += bytes;
+    if (masker === undefined) this.#flow.stream(view, at, end, true, execution);
+    else if (isCopy) this.#maskCopyRow(view, at, end, execution);
+    else this.#maskRow(view, at, end, run, execution);
+    return true;
+  }
+
+  #maskRow(view: Buffer, at: number, end: number, run: StatementRun, execution: Execution): void {
+    const masker = run.masker!;
+    const bound = masker.measure(view, at, end);
+    const position = this.#flow.output.position;
+    if (!masker.grows) {
+      const written = masker.write(view, at, end, view, position);
+      this.#flow.output.advance(written);
+      if (execution.recordResults) {
+        this.#flow.events.recordResult(execution, view.subarray(position, written));
+      }
+      return;
+    }
+    if (this.#scratch.length < bound) this.#scratch = Buffer.allocUnsafeSlow(bound * 2);
+    const length = masker.write(view, at, end, this.#scratch, 0);
+    const row = this.#scratch.subarray(0, length);
+    if (execution.recordResults) this.#flow.events.recordResult(execution, row);
+    // The scratch is used again for the next row, so what does not fit in place is copied.
+    this.#flow.output.insert(end - position >= length ? row : Buffer.from(row), end);
+  }
+
+  #maskCopyRow(view: Buffer, at: number, end: number, execution: Execution): void {
+    const row = this.#flow.copyOut!.mask(view.subarray(at + HEADER_BYTES, end));
+    const message = Buffer.allocUnsafe(HEADER_BYTES + row.length);
+    message[0] = Backend.CopyData;
+    message.writeInt32BE(4 + row.length, 1);
+    row.copy(message, HEADER_BYTES);
+    if (execution.recordResults) this.#flow.events.recordResult(execution, message);
+    this.#flow.output.insert(message, end);
+  }
+
+  /** The RowDescription of a statement in a simple Query. */
+  describe(run: StatementRun, execution: Execution, view: Buffer, at: number, end: number): void {
+    const columns = parseRowDescription(view, at + HEADER_BYTES, end);
+    const cut = this.#bindColumns(run, columns);
+    if (cut !== undefined) {
+      this.#flow.cut(execution, cut);
+      return;
+    }
+    if (execution.cut !== undefined) return;
+    if (execution.recordResults) this.#flow.events.recordResult(execution, view.subarray(at, end));
+    this.#flow.pass(at, end);
+  }
+
+  #bindColumns(run: StatementRun, columns: readonly ColumnDescription[]): Cut | undefined {
+    const planned: readonly (PlannedMask | null)[] = run.decided.permit?.masks.columns ?? [];
+    const leak = this.#leak(columns, planned);
+    if (leak !== undefined) return this.#flow.events.undeliverable(leak.rule, leak.why);
+    const types = columns.map((column) => column.typeOid);
+    const bound = bindMasks(planned, types, (index) => columns[index]!.format);
+    if ('why' in bound) return this.#flow.events.undeliverable(bound.rule, bound.why);
+    run.masks = bound.masks;
+    if (bound.masker !== undefined) run.masker = bound.masker;
+    return undefined;
+  }
+
+  #leak(
+    columns: readonly ColumnDescription[],
+    planned: readonly (PlannedMask | null)[],
+  ): ReturnType<typeof checkProvenance> {
+    const { policy, catalog } = this.#flow.state.context.key;
+    if (policy.bundle.target.enforcement === 'Observe') return undefined;
+    return checkProvenance(columns, planned, policy.maskSet, catalog, this.#flow.events.nowMs());
+  }
+
+  /** The CopyOutResponse of a COPY … TO STDOUT. */
+  beginCopy(run: StatementRun, execution: Execution, view: Buffer, at: number, end: number): void {
+    const { columnFormats } = parseCopyResponse(view, at + HEADER_BYTES, end);
+    const planned = run.decided.permit?.masks.columns ?? [];
+    if (planned.some((mask) => mask !== null)) {
+      const format = run.decided.analysis.effects.copy?.format;
+      const outputs = run.decided.analysis.outputs ?? [];
+      const bound = bindMasks(
+        planned,
+        outputs.map((output, index) => planned[index]?.typeOid ?? output.typeOid ?? 25),
+        (index) => formatAt(columnFormats, index),
+      );
+      const unusable =
+        'why' in bound
+          ? bound
+          : columnFormats.length !== planned.length || format === undefined || format === 'binary'
+            ? { rule: undefined, why: 'the result is in a format that cannot be masked' }
+            : undefined;
+      if (unusable !== undefined || 'why' in bound || format === undefined || format === 'binary') {
+        this.#flow.cut(
+          execution,
+          this.#flow.events.undeliverable(unusable?.rule, unusable?.why ?? ''),
+        );
+        return;
+      }
+      run.masks = bound.masks;
+      if (bound.masks !== null) this.#flow.copyOut = new CopyMasker(bound.masks, format);
+    }
+    if (execution.recordResults) this.#flow.events.recordResult(execution, view.subarray(at, end));
+    this.#flow.pass(at, end);
+  }
+
+  /** Rows of a prepared statement come without a description of their own, so this one is checked. */
+  checkDescription(describe: DescribeExpectation, view: Buffer, at: number, end: number): void {
+    const columns = parseRowDescription(view, at + HEADER_BYTES, end);
+    const leak = this.#leak(columns, describe.planned);
+    if (leak !== undefined) this.#flow.events.leaking(leak.rule, leak.why);
+  }
+}
+
+function runOf(
+  expectation: Expectation | undefined,
+): { execution: Execution; run: StatementRun | undefined } | undefined {
+  if (expectation?.kind === 'Execute') return expectation;
+  if (expectation?.kind === 'Query' && expectation.execution !== undefined) {
+    return { execution: expectation.execution, run: expectation.runs[expectation.index] };
+  }
+  return undefined;
+}
+
+/** The fields of a DataRow in text format; for answers to statements of our own. */
+function textValues(view: Buffer, start: number, end: number): (string | null)[] {
+  const count = view.readUInt16BE(start + HEADER_BYTES);
+  const values: (string | null)[] = [];
+  let at = start + HEADER_BYTES + 2;
+  for (let index = 0; index < count; index += 1) {
+    if (at + 4 > end) throw new ProtocolError('Truncated', 'a DataRow ends within a length');
+    const length = view.readInt32BE(at);
+    at += 4;
+    if (length < -1 || length > end - at) {
+      throw new ProtocolError('Truncated', 'a DataRow field reaches beyond its message');
+    }
+    values.push(length === -1 ? null : view.toString('utf8', at, at + length));
+    at += Math.max(length, 0);
+  }
+  return values;
+}
