@@ -308,8 +308,8 @@ export class PostgresProxy {
       maxStatementBytes: this.#options.maxStatementBytes ?? 1024 * 1024,
       ...(caller.sessionEndsMs !== undefined && { proofEndsMs: caller.sessionEndsMs }),
       cancelBackend,
-      onReady: () =>
-        sendSessionReady(accepted.socket, {
+      onReady: (client) =>
+        sendSessionReady(client, {
           parameterStatus: backend.parameterStatus,
           key,
           notices: view.policy.anyMask ? [] : backend.notices,

@@ -29,6 +29,7 @@ import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWith } from './handshake/end-with.ts';
 import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
+import { readReusing } from './read-reusing.ts';
 import { SessionState } from './session-state.ts';
 
 export interface SessionOptions {
@@ -53,10 +54,14 @@ export interface SessionOptions {
   /** Makes the backend stop what it does; resolves once it was told. */
   readonly cancelBackend: () => Promise<void>;
   /** The login is complete: the client may be told. */
-  readonly onReady: () => void;
+  readonly onReady: (client: Socket) => void;
   /** Both sides are closed. */
   readonly onClosed: () => void;
 }
+
+/** Of each session; pages that no read has reached take no memory. */
+const clientReadBytes = 16 * 1024;
+const backendReadBytes = 64 * 1024;
 
 interface Forward {
   readonly pieces: readonly Buffer[];
@@ -65,6 +70,8 @@ interface Forward {
 
 export class PostgresSession {
   readonly #options: SessionOptions;
+  readonly #clientLeftover: Buffer;
+  readonly #backendLeftover: Buffer;
   readonly #state: SessionState;
   readonly #frontend: Frontend;
   readonly #responses: Responses;
@@ -84,7 +91,26 @@ export class PostgresSession {
   #bytes = 0;
 
   constructor(options: SessionOptions) {
-    this.#options = options;
+    // A chunk is free again when all that was made of it has been written: what waits for a record is copied.
+    const client = readReusing(
+      options.client,
+      clientReadBytes,
+      (chunk) => this.#onClient(chunk),
+      () => backend.socket.writableLength === 0,
+    );
+    const backend = readReusing(
+      options.backend.socket,
+      backendReadBytes,
+      (chunk) => this.#onBackend(chunk),
+      () => client.socket.writableLength === 0,
+    );
+    this.#options = {
+      ...options,
+      client: client.socket,
+      backend: { ...options.backend, socket: backend.socket },
+    };
+    this.#clientLeftover = Buffer.concat([options.clientLeftover, client.pending]);
+    this.#backendLeftover = Buffer.concat([options.backend.leftover, backend.pending]);
     this.#view = options.view;
     this.#openedUs = options.clock.monotonicUs();
     this.#state = new SessionState(emptyContext(options.view, options.database));
@@ -107,11 +133,9 @@ export class PostgresSession {
 
   /** Reads what names resolve by, tells the client that it may begin, and lets both sides run. */
   start(): void {
-    const { client, backend, clientLeftover } = this.#options;
-    backend.socket.on('data', (chunk) => this.#onBackend(chunk));
+    const { client, backend } = this.#options;
     backend.socket.on('drain', () => this.#resumeClient());
     backend.socket.on('close', () => this.#onBackendClose());
-    client.on('data', (chunk) => this.#onClient(chunk));
     client.on('drain', () => {
       backend.socket.resume();
       this.#resumeClient();
@@ -122,11 +146,11 @@ export class PostgresSession {
     this.#resolution.start(this.#state, () => {
       if (this.#closed) return;
       this.#ready = true;
-      this.#options.onReady();
-      if (clientLeftover.length > 0) this.#onClient(clientLeftover);
+      this.#options.onReady(client);
+      if (this.#clientLeftover.length > 0) this.#onClient(this.#clientLeftover);
       this.#resumeClient();
     });
-    if (backend.leftover.length > 0) this.#onBackend(backend.leftover);
+    if (this.#backendLeftover.length > 0) this.#onBackend(this.#backendLeftover);
     backend.socket.resume();
   }
 
@@ -258,7 +282,9 @@ export class PostgresSession {
       this.#write(pieces);
       return;
     }
-    const forward: Forward = { pieces, durable: !recorded };
+    // Bytes that wait must not stand in memory that is read into meanwhile.
+    const waiting = pieces.map((piece) => Buffer.from(piece));
+    const forward: Forward = { pieces: waiting, durable: !recorded };
     this.#forwards.push(forward);
     if (!recorded) return;
     const { durability } = this.#view.policy.bundle.session;

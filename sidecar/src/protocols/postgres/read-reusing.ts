@@ -1,0 +1,49 @@
+import type { Socket } from 'node:net';
+import { ignoreErrors } from './handshake/handshake-reader.ts';
+import { rehouse } from './handshake/rehouse.ts';
+
+export interface ReusingReader {
+  /** In the place of the socket that was given: the same connection, and the same state of flow. */
+  readonly socket: Socket;
+  /** Read before, and not given to `take`. */
+  readonly pending: Buffer;
+}
+
+/**
+ * Reads a connection into one buffer over and over, where Node.js lets us (see `rehouse`); else by `data`
+ * events. Reads begin with `resume`.
+ *
+ * @param bytes size of the buffer
+ * @param take is given each chunk, and may change it
+ * @param isFree asked after each `take`: whether nothing refers to the chunk's memory any more. If something
+ *   does, it is left alone and the next read goes into a new buffer
+ */
+export function readReusing(
+  socket: Socket,
+  bytes: number,
+  take: (chunk: Buffer) => void,
+  isFree: () => boolean,
+): ReusingReader {
+  let buffer: Buffer | undefined;
+  let free = false;
+  const moved = rehouse(socket, {
+    buffer: () => {
+      // Node.js goes on with the buffer that it has when it gets none.
+      if (free) return undefined as unknown as Buffer;
+      buffer = Buffer.allocUnsafeSlow(bytes);
+      return buffer;
+    },
+    callback: (count) => {
+      free = false;
+      take(buffer!.subarray(0, count));
+      free = isFree();
+      return true;
+    },
+  });
+  if (moved === undefined) {
+    socket.on('data', take);
+    return { socket, pending: Buffer.alloc(0) };
+  }
+  moved.socket.on('error', ignoreErrors);
+  return moved;
+}
