@@ -3,28 +3,53 @@ import { proxyMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import type { Registry } from 'prom-client';
 
-/** What a proxy counts; every method is cheap enough for the data path. */
+type Verdict = OperationDecided['verdict'];
+
+/**
+ * What a proxy counts; every method is cheap enough for the data path: what comes with each statement is
+ * added up here and given to the registry when it is asked, since a labelled increment costs a microsecond.
+ */
 export class ProxyMetrics {
   readonly #set: ReturnType<typeof registerMetrics<typeof proxyMetrics>>;
-  /** Added up here and given to the registry when it is asked: a labelled increment costs a microsecond. */
   #bytesIn = 0;
   #bytesOut = 0;
   #rows = 0;
+  /** By verdict, then by class. */
+  readonly #decisions: Readonly<Record<Verdict, Map<string, number>>> = {
+    Allow: new Map(),
+    Deny: new Map(),
+    RequireApproval: new Map(),
+  };
+  readonly #outcomes = new Map<string, number>();
 
   constructor(registry: Registry) {
     const set = registerMetrics(registry, proxyMetrics);
     this.#set = set;
     // Rows stand before bytes in the catalogue, and so bring both up to date.
-    Object.assign(set.rows, { collect: () => this.#collect() });
+    Object.assign(set.rows, { collect: () => this.#collectFlow() });
+    Object.assign(set.decisions, { collect: () => this.#collectDecisions() });
+    Object.assign(set.statements, { collect: () => this.#collectOutcomes() });
   }
 
-  #collect(): void {
+  #collectFlow(): void {
     this.#set.bytes.inc({ direction: 'in' }, this.#bytesIn);
     this.#set.bytes.inc({ direction: 'out' }, this.#bytesOut);
     this.#set.rows.inc(this.#rows);
     this.#bytesIn = 0;
     this.#bytesOut = 0;
     this.#rows = 0;
+  }
+
+  #collectDecisions(): void {
+    for (const [verdict, byClass] of Object.entries(this.#decisions)) {
+      for (const [of, count] of byClass) this.#set.decisions.inc({ verdict, class: of }, count);
+      byClass.clear();
+    }
+  }
+
+  #collectOutcomes(): void {
+    for (const [outcome, count] of this.#outcomes) this.#set.statements.inc({ outcome }, count);
+    this.#outcomes.clear();
   }
 
   bytesIn(count: number): void {
@@ -36,17 +61,15 @@ export class ProxyMetrics {
   }
 
   decided(event: OperationDecided): void {
-    const { verdict } = event;
-    for (const operation of event.operations) {
-      this.#set.decisions.inc({ verdict, class: operation.class });
-    }
+    const byClass = this.#decisions[event.verdict];
+    for (const operation of event.operations) count(byClass, operation.class);
     if (event.verdict !== 'Allow' && !event.enforced) this.#set.wouldDeny.inc({ mode: 'Observe' });
     else if (event.wouldDeny.length > 0) this.#set.wouldDeny.inc({ mode: 'DryRun' });
   }
 
   refused(reason: string): void {
     this.#set.refusals.inc({ reason });
-    this.#set.statements.inc({ outcome: 'Refused' });
+    count(this.#outcomes, 'Refused');
   }
 
   decisionSeconds(cache: 'hit' | 'miss', seconds: number): void {
@@ -54,7 +77,7 @@ export class ProxyMetrics {
   }
 
   completed(outcome: string, rows: number): void {
-    this.#set.statements.inc({ outcome });
+    count(this.#outcomes, outcome);
     this.#rows += rows;
   }
 
@@ -83,4 +106,8 @@ export class ProxyMetrics {
   policyApplied(): void {
     this.#set.policyUpdates.inc({ result: 'Applied' });
   }
+}
+
+function count(counts: Map<string, number>, key: string): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1);
 }
