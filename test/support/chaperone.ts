@@ -6,7 +6,7 @@ import { openStateDatabase } from '@chaperone/control/store/state-database.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
-import { createLogger } from '@chaperone/runtime/logging/logger.ts';
+import { createLogger, type Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
 import pg from 'pg';
 import { stringify } from 'yaml';
@@ -25,6 +25,8 @@ export interface ChaperoneOptions {
   readonly login?: { readonly username: string; readonly password: string };
   readonly clock?: Clock;
   readonly spoolMaxBytes?: number;
+  /** Instead of a silent one. */
+  readonly logger?: Logger;
   /** Callers are offered TLS. */
   readonly tls?: ServerTls;
 }
@@ -46,36 +48,7 @@ export class TestChaperone {
 
   static async start(options: ChaperoneOptions): Promise<TestChaperone> {
     const directory = mkdtempSync(join(tmpdir(), 'chaperone-'));
-    const { postgres } = options;
-    const login = options.login ?? { username: postgres.superuser, password: postgres.password };
-    const base: Resource[] = [
-      {
-        apiVersion: 'chaperone.dev/v1alpha1',
-        kind: 'Target',
-        metadata: { name: 'orders-db', namespace: 'data' },
-        spec: {
-          protocol: 'PostgreSQL',
-          host: postgres.host,
-          port: postgres.port,
-          tls: { mode: 'Disable' },
-          credentials: { secretRef: { name: 'orders-db' } },
-          allowedNamespaces: { from: 'All' },
-          ...options.target,
-        },
-      },
-      {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: {
-          name: 'orders-db',
-          namespace: 'data',
-          labels: { 'chaperone.dev/target': 'orders-db' },
-        },
-        stringData: login,
-      },
-      identity('nightly-report'),
-    ];
-    writeResources(join(directory, 'base.yaml'), base);
+    writeResources(join(directory, 'base.yaml'), baseResources(options));
     writeResources(join(directory, 'resources.yaml'), options.resources);
     const clock = options.clock ?? systemClock();
     const level = process.env['CHAPERONE_TEST_LOG'] === undefined ? 'silent' : 'debug';
@@ -83,7 +56,7 @@ export class TestChaperone {
       directory,
       version: 'test',
       clock,
-      logger: createLogger({ program: 'test', level, clock }),
+      logger: options.logger ?? createLogger({ program: 'test', level, clock }),
       ...(options.spoolMaxBytes !== undefined && { spoolMaxBytes: options.spoolMaxBytes }),
       ...(options.tls && { tls: options.tls }),
     });
@@ -151,7 +124,42 @@ export class TestChaperone {
   }
 }
 
-function writeResources(path: string, resources: readonly Resource[]): void {
+/** The Target `data/orders-db`, its Secret and the identity `payments/nightly-report`. */
+export function baseResources({
+  postgres,
+  login = { username: postgres.superuser, password: postgres.password },
+  target,
+}: Pick<ChaperoneOptions, 'postgres' | 'login' | 'target'>): Resource[] {
+  return [
+    {
+      apiVersion: 'chaperone.dev/v1alpha1',
+      kind: 'Target',
+      metadata: { name: 'orders-db', namespace: 'data' },
+      spec: {
+        protocol: 'PostgreSQL',
+        host: postgres.host,
+        port: postgres.port,
+        tls: { mode: 'Disable' },
+        credentials: { secretRef: { name: 'orders-db' } },
+        allowedNamespaces: { from: 'All' },
+        ...target,
+      },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: {
+        name: 'orders-db',
+        namespace: 'data',
+        labels: { 'chaperone.dev/target': 'orders-db' },
+      },
+      stringData: login,
+    },
+    identity('nightly-report'),
+  ];
+}
+
+export function writeResources(path: string, resources: readonly Resource[]): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, resources.map((resource) => stringify(resource)).join('---\n'), {
     mode: 0o600,

@@ -34,7 +34,7 @@ export async function withRecord<Result>(
 export async function eventsOf(of: Recorded, question: Question = {}): Promise<EventView[]> {
   await acknowledged(of);
   return withRecord(of.directory, (client) =>
-    Array.fromAsync(client.events(question, Number.POSITIVE_INFINITY)),
+    all(client.events(question, Number.POSITIVE_INFINITY)),
   );
 }
 
@@ -42,6 +42,12 @@ export async function eventsOf(of: Recorded, question: Question = {}): Promise<E
 export async function sessionsOf(of: Recorded, identity: string): Promise<SessionView[]> {
   await acknowledged(of);
   return withRecord(of.directory, (client) =>
-    Array.fromAsync(client.sessions({ identity, order: 'oldest' }, Number.POSITIVE_INFINITY)),
+    all(client.sessions({ identity, order: 'oldest' }, Number.POSITIVE_INFINITY)),
   );
+}
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
 }

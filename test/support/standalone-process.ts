@@ -30,6 +30,10 @@ export class StandaloneProcess {
     );
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   get out(): string {
     return this.#out;
   }

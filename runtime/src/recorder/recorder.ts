@@ -62,6 +62,8 @@ class SpoolingRecorder implements SpoolRecorder {
   #scheduled = false;
   #failure: ChaperoneError | undefined;
   #wasFull = false;
+  /** What was appended before the spool was known to be full is written, and may be carried out. */
+  #fullAtLastFlush = false;
   #acknowledged = 0;
   #retry: Timer | undefined;
   #closing: Promise<void> | undefined;
@@ -205,7 +207,9 @@ class SpoolingRecorder implements SpoolRecorder {
 
   #flush(): void {
     this.#scheduled = false;
+    const fullBefore = this.#fullAtLastFlush;
     if (!this.#closed) this.#write();
+    this.#fullAtLastFlush = this.#spool.full;
     const waiting = this.#waiting;
     if (this.#closed) {
       const failure = new ChaperoneError('CHP-4006', 'the recorder is closed');
@@ -218,7 +222,7 @@ class SpoolingRecorder implements SpoolRecorder {
       return;
     }
     this.#waiting = [];
-    const failure = this.#currentFailure();
+    const failure = this.#failure ?? (fullBefore ? this.#currentFailure() : undefined);
     const disk: DurableCallback[] = [];
     let urgent = false;
     for (const { level, callback } of waiting) {
