@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { SessionClosed } from '@chaperone/core/events/types.ts';
 import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
-import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
 import type { Gatekeeper } from '../../gatekeeper.ts';
@@ -31,6 +31,7 @@ import { flush, parse, terminate as terminateMessage } from './messages/frontend
 import { ProtocolError } from './messages/protocol-error.ts';
 import { readReusing } from './read-reusing.ts';
 import { SessionState } from './session-state.ts';
+import { SessionTime } from './session-time.ts';
 
 export interface SessionOptions {
   readonly client: Socket;
@@ -76,15 +77,13 @@ export class PostgresSession {
   readonly #frontend: Frontend;
   readonly #responses: Responses;
   readonly #resolution: Resolution;
-  readonly #openedUs: number;
+  readonly #time: SessionTime;
   readonly #forwards: Forward[] = [];
   #view: PolicyView;
   #cancelling = 0;
   #closed = false;
   #ready = false;
   #resuming = false;
-  #idleTimer: Timer | undefined;
-  #durationTimer: Timer | undefined;
   #statements = 0;
   #refused = 0;
   #rows = 0;
@@ -112,7 +111,12 @@ export class PostgresSession {
     this.#clientLeftover = Buffer.concat([options.clientLeftover, client.pending]);
     this.#backendLeftover = Buffer.concat([options.backend.leftover, backend.pending]);
     this.#view = options.view;
-    this.#openedUs = options.clock.monotonicUs();
+    this.#time = new SessionTime({
+      clock: options.clock,
+      ...(options.proofEndsMs !== undefined && { proofEndsMs: options.proofEndsMs }),
+      isBusy: () => this.#state.inflight.length > 0,
+      end: (reason, report) => this.terminate(reason, report),
+    });
     this.#state = new SessionState(emptyContext(options.view, options.database));
     this.#frontend = new Frontend(this.#state, this.#frontendEvents());
     this.#responses = new Responses(this.#state, this.#responseEvents(), {
@@ -142,7 +146,7 @@ export class PostgresSession {
     });
     client.on('end', () => this.#end('Client'));
     client.on('close', () => this.#end('Client'));
-    this.#armTimers();
+    this.#time.follow(this.#view.policy);
     this.#resolution.start(this.#state, () => {
       if (this.#closed) return;
       this.#ready = true;
@@ -164,7 +168,7 @@ export class PostgresSession {
       policy: { version: view.version, digest: view.digest },
     });
     this.#resolve(key.catalog, key.currentUser, key.searchPath);
-    this.#armTimers();
+    this.#time.follow(this.#view.policy);
     const gone = this.#identityRefusal();
     if (gone !== undefined) {
       const reason =
@@ -216,14 +220,13 @@ export class PostgresSession {
   #onClient(chunk: Buffer): void {
     if (this.#closed) return;
     this.#options.metrics.bytesIn(chunk.length);
-    this.#idleTimer?.cancel();
+    this.#time.touch();
     try {
       this.#frontend.feed(chunk);
     } catch (error) {
       this.#violation('Client', error);
       return;
     }
-    this.#armIdleTimer();
     if (this.#mustPauseClient()) this.#options.client.pause();
   }
 
@@ -473,6 +476,8 @@ export class PostgresSession {
 
   #completed(execution: Execution, outcome: Outcome | 'Unknown'): void {
     const { recorder, clock, metrics, gatekeeper } = this.#options;
+    // Idleness is counted from the end of a statement, however long it took.
+    this.#time.touch();
     this.#rows += execution.rows;
     this.#bytes += execution.bytes;
     metrics.completed(outcome, execution.rows);
@@ -575,65 +580,11 @@ export class PostgresSession {
     );
   }
 
-  #armTimers(): void {
-    const { clock } = this.#options;
-    const { maxDurationMs } = this.#view.policy.bundle.session;
-    this.#durationTimer?.cancel();
-    this.#durationTimer = undefined;
-    const { expiresAtMs } = this.#view.policy;
-    const spentMs = (clock.monotonicUs() - this.#openedUs) / 1000;
-    const untilLimit =
-      maxDurationMs === undefined ? Number.POSITIVE_INFINITY : maxDurationMs - spentMs;
-    // Neither the identity nor the proof of it is outlived.
-    const untilExpiry =
-      Math.min(expiresAtMs, this.#options.proofEndsMs ?? Number.POSITIVE_INFINITY) - clock.nowMs();
-    const delayMs = Math.min(untilLimit, untilExpiry);
-    if (Number.isFinite(delayMs)) {
-      const expired = untilExpiry <= untilLimit;
-      this.#durationTimer = clock.setTimer(Math.max(0, delayMs), () => {
-        this.terminate(
-          expired ? 'Expired' : 'MaxDuration',
-          refusalResponse(expired ? 'Expired' : 'Limit', 'End', {
-            message: expired
-              ? 'the identity, or the ticket that proved it, has expired (CHP-2003)'
-              : 'the session has lasted as long as its policy allows (CHP-3012)',
-            hint: expired
-              ? 'Connect with a new ticket, or have expiresAt of the MachineIdentity extended.'
-              : 'Connect again.',
-          }),
-        );
-      });
-    }
-    this.#armIdleTimer();
-  }
-
-  #armIdleTimer(): void {
-    this.#idleTimer?.cancel();
-    this.#idleTimer = undefined;
-    const { idleTimeoutMs } = this.#view.policy.bundle.session;
-    if (idleTimeoutMs === undefined || this.#closed) return;
-    this.#idleTimer = this.#options.clock.setTimer(idleTimeoutMs, () => {
-      // A statement that takes long is not idleness.
-      if (this.#state.inflight.length > 0) {
-        this.#armIdleTimer();
-        return;
-      }
-      this.terminate(
-        'IdleTimeout',
-        refusalResponse('Limit', 'End', {
-          message: 'the session was idle for longer than its policy allows (CHP-3012)',
-          hint: 'Connect again.',
-        }),
-      );
-    });
-  }
-
   #end(reason: SessionClosed['reason'], clientToldWhy = false): void {
     if (this.#closed) return;
     this.#closed = true;
     const { client, backend, recorder, onClosed, metrics } = this.#options;
-    this.#idleTimer?.cancel();
-    this.#durationTimer?.cancel();
+    this.#time.stop();
     for (const item of this.#state.inflight) {
       if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
         const { execution } = item;
