@@ -5,11 +5,9 @@
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import {
-  Answer,
   type Attacker,
   AttackLab,
   bind,
-  canaries,
   extended,
   labMasks,
   labPolicy,
@@ -649,5 +647,3 @@ describe('between Parse and Execute', () => {
 });
 
 const denyAll = { name: 'none', action: 'Deny', classes: ['Read'], resources: ['shop.**'] };
-void Answer;
-void canaries;

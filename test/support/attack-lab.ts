@@ -3,6 +3,8 @@
  * it with the server's superuser as its login (so that nothing but the product stands in the way), a client
  * that keeps every byte it is sent, and a look at the database from behind.
  */
+
+import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { identity, masking, policy, type Resource, TestChaperone } from './chaperone.ts';
 import { type PostgresVersion, startPostgres, type TestPostgres } from './postgres.ts';
@@ -65,6 +67,9 @@ export interface LabOptions {
   readonly resources?: readonly Resource[];
   readonly target?: Resource;
   readonly login?: { readonly username: string; readonly password: string };
+  readonly logger?: Logger;
+  /** Where the product finds the server, if not where it is: a test may stand in between. */
+  readonly through?: (postgres: TestPostgres) => Promise<number>;
 }
 
 export class AttackLab {
@@ -83,11 +88,13 @@ export class AttackLab {
     for (const sql of [...canarySetup, ...(options.setup ?? [])]) {
       await postgres.query(sql, undefined, 'shop');
     }
+    const port = (await options.through?.(postgres)) ?? postgres.port;
     const chaperone = await TestChaperone.start({
-      postgres,
+      postgres: { ...postgres, port },
       resources: options.resources ?? [labPolicy(), ...labMasks, identity('other')],
       ...(options.target && { target: options.target }),
       ...(options.login && { login: options.login }),
+      ...(options.logger && { logger: options.logger }),
     });
     return new AttackLab(postgres, chaperone);
   }

@@ -98,9 +98,10 @@ export class Responses {
         continue;
       }
       if (!whole) {
-        if (type === Backend.FunctionCallResponse)
+        if (type === Backend.FunctionCallResponse) {
+          if (this.#flow.state.inflight.first?.kind !== 'FunctionCall') throw unexpected(type);
           this.#flow.stream(view, at, end, true, undefined);
-        else if (size > maxControlBytes) {
+        } else if (size > maxControlBytes) {
           throw new ProtocolError('TooLarge', 'a message of the server is too long for its kind');
         } else break;
         at = length;
