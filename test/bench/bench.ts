@@ -81,7 +81,7 @@ async function measure(): Promise<void> {
 }
 
 async function measureAll(stage: Stage, client: Client): Promise<void> {
-  const { direct } = stage;
+  const { direct, directScram } = stage;
   const gateway = await stage.gateway('gateway');
   const standalone = await stage.standalone();
   await section('memory', async () => [
@@ -102,7 +102,7 @@ async function measureAll(stage: Stage, client: Client): Promise<void> {
   }
   const unix = await stage.gateway('unix', { unix: true });
   const full = await stage.gateway('full', { recording: 'Full' });
-  const paths: Paths = { direct, pgbouncer, gateway, full, unix, standalone };
+  const paths: Paths = { direct, directScram, pgbouncer, gateway, full, unix, standalone };
   await section('small', () => smallStatements(client, paths, rounds));
   await section('one-core', async () => {
     stage.pin('0');

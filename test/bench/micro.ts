@@ -84,8 +84,14 @@ function timeEach<T>(items: readonly T[], run: (item: T) => void): number[] {
   });
 }
 
-const percentiles = (times: readonly number[]): string =>
-  `p50 ${quantile(times, 0.5).toFixed(1)} µs, p99 ${quantile(times, 0.99).toFixed(1)} µs`;
+/** `rounds`: the times of the same items, round after round. */
+function percentiles(rounds: readonly (readonly number[])[]): string {
+  const all = rounds.flat();
+  // On a machine that others use, single calls are interrupted; the median over the rounds is not.
+  const medians = rounds[0]!.map((_, item) => median(rounds.map((times) => times[item]!)));
+  const us = (value: number): string => `${value.toFixed(1)} µs`;
+  return `p50 ${us(quantile(all, 0.5))}, p99 ${us(quantile(all, 0.99))} (p99 of each statement's median: ${us(quantile(medians, 0.99))})`;
+}
 
 function decisions(): Figure[] {
   const first = corpus(0);
@@ -93,32 +99,40 @@ function decisions(): Figure[] {
     const { refusal } = decideText(contextWith(), text);
     if (refusal !== undefined) throw new Error(`refused: ${text}: ${refusal.message}`);
   }
-  const misses: number[] = [];
-  const exact: number[] = [];
-  const byForm: number[] = [];
+  // The analysis of some depends on a literal, so that other literals are another statement.
+  const others = corpus(1).filter((text, at) => {
+    const { safe, normalForm } = normalize(text);
+    return safe && normalForm === normalize(first[at]!).normalForm;
+  });
+  const misses: number[][] = [];
+  const exact: number[][] = [];
+  const byForm: number[][] = [];
   for (let round = 0; round < 12; round += 1) {
     const context = contextWith();
     const missed = timeEach(first, (text) => decideText(context, text));
     const hit = timeEach(first, (text) => decideText(context, text));
-    const formHit = timeEach(corpus(1), (text) => decideText(context, text));
+    const formHit = timeEach(others, (text) => decideText(context, text));
     // The first rounds compile.
     if (round < 2) continue;
-    misses.push(...missed);
-    exact.push(...hit);
-    byForm.push(...formHit);
+    misses.push(missed);
+    exact.push(hit);
+    byForm.push(formHit);
   }
-  const figure = (name: string, limit: number, times: readonly number[]): Figure => ({
-    section,
-    figure: `decision, ${name}, ${first.length} statements < 1 KB`,
-    goal: `p99 ≤ ${limit} µs`,
-    measured: percentiles(times),
-    ok: quantile(times, 0.99) <= limit,
-    samples: { p50: [quantile(times, 0.5)], p99: [quantile(times, 0.99)] },
-  });
+  const figure = (name: string, limit: number, runs: readonly (readonly number[])[]): Figure => {
+    const all = runs.flat();
+    return {
+      section,
+      figure: `decision, ${name}, statements < 1 KB`,
+      goal: `p99 ≤ ${limit} µs`,
+      measured: percentiles(runs),
+      ok: quantile(all, 0.99) <= limit,
+      samples: { p50: [quantile(all, 0.5)], p99: [quantile(all, 0.99)] },
+    };
+  };
   return [
-    figure('cache hit (same text)', 50, exact),
-    figure('cache hit (other literals)', 50, byForm),
-    figure('cache miss', 500, misses),
+    figure(`cache hit (same text), ${first.length}`, 50, exact),
+    figure(`cache hit (other literals), ${others.length}`, 50, byForm),
+    figure(`cache miss, ${first.length}`, 500, misses),
   ];
 }
 
@@ -240,7 +254,8 @@ function masking(
   const types = [23, 25, 25, 25, 1700, 25];
   const bound = bindMasks(decided.permit?.masks.columns ?? [], types, () => 0);
   if ('why' in bound) throw new Error(bound.why);
-  const run: StatementRun = { decided, masks: bound.masks, rows: 0, bytes: 0 };
+  const mustMask = bound.masker !== undefined;
+  const run: StatementRun = { decided, mustMask, masks: bound.masks, rows: 0, bytes: 0 };
   if (bound.masker !== undefined) run.masker = bound.masker;
   const execution: Execution = {
     decision: 1,

@@ -38,8 +38,11 @@ export interface Path {
 }
 
 export const database = 'bench';
+/** The proxies' login, by SCRAM: Chaperone refuses a backend that asks for no proof. */
 const login = 'bench_app';
 const password = 'only-on-loopback';
+/** Of clients that connect directly: trusted, so that a login costs as little as it can. */
+const directLogin = 'bench_direct';
 /** Rows of `accounts`; a DataRow of `SELECT *` without `secret` has 211 bytes. */
 export const accounts = 20_000;
 
@@ -52,7 +55,7 @@ SELECT n, rpad('Owner ' || n, 20, 'x'), lpad('customer' || n, 22, 'x') || '@exam
   '900-00-' || lpad((n % 10000)::text, 4, '0'), 10000 + n * 0.01,
   rpad('A note about ' || n || ' ', 176 - 20 - 34 - 11 - 8 - length(n::text), 'lorem ipsum '), 'secret'
 FROM generate_series(1, ${accounts}) AS n;
-GRANT SELECT ON accounts TO ${login};
+GRANT SELECT ON accounts TO ${login}, ${directLogin};
 VACUUM ANALYZE accounts;`;
 
 export class Stage {
@@ -71,6 +74,13 @@ export class Stage {
     const postgres = await startPostgres({ version });
     await postgres.query(`CREATE DATABASE ${database}`);
     await postgres.query(`CREATE ROLE ${login} LOGIN PASSWORD '${password}'`);
+    await postgres.query(`CREATE ROLE ${directLogin} LOGIN`);
+    const rules = join(postgres.directory, 'data/pg_hba.conf');
+    writeFileSync(
+      rules,
+      `host ${database} ${directLogin} 127.0.0.1/32 trust\n${readFileSync(rules, 'utf8')}`,
+    );
+    await postgres.query('SELECT pg_reload_conf()');
     for (const statement of schema.split(/;\n/)) {
       await postgres.query(statement, undefined, database);
     }
@@ -79,7 +89,12 @@ export class Stage {
 
   get direct(): Path {
     const { host, port } = this.postgres;
-    return { name: 'direct', host, port, user: login, password, database };
+    return { name: 'direct', host, port, user: directLogin, password: '', database };
+  }
+
+  /** The direct way with a login by SCRAM, as the proxies make it. */
+  get directScram(): Path {
+    return { ...this.direct, name: 'direct (SCRAM)', user: login, password };
   }
 
   /** Undefined when pgbouncer is not installed. */
