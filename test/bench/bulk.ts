@@ -36,7 +36,7 @@ export async function bulk(client: Client, paths: BulkPaths, rounds: number): Pr
   const all = [paths.direct, paths.pgbouncer, paths.statements, paths.full].filter(
     (path) => path !== undefined,
   );
-  const rows = 500_000;
+  const rows = 400_000;
   const runs = new Map(all.map(({ name }) => [name, [] as Drained[]]));
   for (let round = 0; round < rounds; round += 1) {
     for (let turn = 0; turn < all.length; turn += 1) {

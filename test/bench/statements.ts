@@ -115,12 +115,13 @@ export async function smallStatements(
   const figures: Figure[] = [];
   for (const protocol of ['prepared', 'simple'] as const) {
     for (const clients of [8, 1]) {
+      const busy = protocol === 'prepared' && clients === 8;
       const all = [
         direct,
         pgbouncer,
         gateway,
-        standalone,
-        ...(protocol === 'prepared' ? [unix, full] : []),
+        ...(protocol === 'prepared' ? [unix] : []),
+        ...(busy ? [standalone, full] : []),
       ];
       const load = { protocol, clients, seconds: 1, sql: small };
       const found = new Comparison(await interleave(client, all, rounds, load));
@@ -142,7 +143,9 @@ export async function smallStatements(
       add('statements/s, gateway / pgbouncer', '≥ 0.80', spread(toPeer), reaches(toPeer, 0.8));
       const toDirect = found.ratio('gateway', 'direct');
       add('statements/s, gateway / direct', '', spread(toDirect));
-      add('statements/s, standalone / direct', '', spread(found.ratio('standalone', 'direct')));
+      if (busy) {
+        add('statements/s, standalone / direct', '', spread(found.ratio('standalone', 'direct')));
+      }
       if (protocol === 'prepared') {
         const overUnix = found.ratio('unix', 'pgbouncer');
         add(
@@ -152,7 +155,7 @@ export async function smallStatements(
           reaches(overUnix, 1),
         );
       }
-      if (protocol === 'prepared') {
+      if (busy) {
         const recorded = found.ratio('full', 'pgbouncer');
         add('… results recorded / pgbouncer', '≥ 0.80', spread(recorded), reaches(recorded, 0.8));
       }
@@ -214,7 +217,7 @@ export async function oneCore(
 }
 
 export async function hundredRows(client: Client, paths: Paths, rounds: number): Promise<Figure[]> {
-  const { direct, pgbouncer, gateway, standalone } = paths;
+  const { direct, pgbouncer, gateway } = paths;
   const load = {
     protocol: 'prepared',
     clients: 8,
@@ -222,7 +225,7 @@ export async function hundredRows(client: Client, paths: Paths, rounds: number):
     sql: hundred,
     maxId: accounts - 99,
   } as const;
-  const all = [direct, pgbouncer, gateway, standalone];
+  const all = [direct, pgbouncer, gateway];
   const found = new Comparison(await interleave(client, all, rounds, load));
   const toPeer = found.ratio('gateway', 'pgbouncer');
   const section = 'rows';
@@ -241,12 +244,6 @@ export async function hundredRows(client: Client, paths: Paths, rounds: number):
       goal: '',
       measured: spread(found.ratio('gateway', 'direct')),
     },
-    {
-      section,
-      figure: '100-row results/s, standalone / direct',
-      goal: '',
-      measured: spread(found.ratio('standalone', 'direct')),
-    },
     { section, figure: '(results/s in this run)', goal: '', measured: found.rates() },
   ];
 }
@@ -256,16 +253,10 @@ export async function newConnections(
   paths: Paths,
   rounds: number,
 ): Promise<Figure[]> {
-  const { direct, directScram, pgbouncer, gateway, standalone } = paths;
+  const { direct, directScram, gateway, standalone } = paths;
   const load = { protocol: 'simple', clients: 2, seconds: 1, sql: small, reconnect: true } as const;
   // The node client knows no SCRAM.
-  const all = [
-    direct,
-    pgbench === undefined ? undefined : directScram,
-    pgbouncer,
-    gateway,
-    standalone,
-  ];
+  const all = [direct, pgbench === undefined ? undefined : directScram, gateway, standalone];
   const found = new Comparison(await interleave(client, all, rounds, load));
   const toDirect = found.ratio('gateway', 'direct');
   const section = 'connections';
