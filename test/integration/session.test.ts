@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { identity, masking, policy, TestChaperone } from '../support/chaperone.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { eventsOf, sessionsOf } from '../support/record.ts';
 import { loadShop } from '../support/shop.ts';
 
 let postgres: TestPostgres;
@@ -25,7 +26,7 @@ beforeAll(async () => {
         columns: ['shop.public.customers.ssn'],
         transform: { type: 'Partial', keepLast: 4 },
       }),
-      identity('other'),
+      identity('suspended', { suspended: true }),
     ],
   });
 }, 60_000);
@@ -59,5 +60,19 @@ describe('a session', () => {
     const left = await postgres.query('SELECT count(*)::int AS n FROM orders', [], 'shop');
     expect(left.rows).toEqual([{ n: 200 }]);
     await client.end();
+  });
+
+  test('that is refused at login is on record, with its reason', async () => {
+    await expect(chaperone.connect('shop', 'suspended')).rejects.toMatchObject({ code: '28000' });
+    const [session, ...more] = await sessionsOf(chaperone, 'payments/suspended');
+    expect(more).toEqual([]);
+    const events = await eventsOf(chaperone, { session: session?.id ?? '' });
+    expect(events.map(({ event }) => event.type)).toEqual([
+      'SessionOpened',
+      'OperationDecided',
+      'SessionClosed',
+    ]);
+    expect(events[1]?.event).toMatchObject({ verdict: 'Deny', reason: 'Suspended' });
+    expect(events[2]?.event).toMatchObject({ reason: 'Refused', refused: 1 });
   });
 });

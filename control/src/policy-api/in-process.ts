@@ -113,6 +113,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
         'CHP-2001',
         'Authentication failed.',
         'Use a valid ticket as the password: chaperone ticket create IDENTITY --target TARGET.',
+        tickets.whyRefused(secret, identity?.metadata.uid, targetUid),
       );
     }
     return {

@@ -124,6 +124,21 @@ export class TicketStore {
     return fromRow(row);
   }
 
+  /** Why `verify` refuses, for the log: the ticket's id where there is one, never its secret. */
+  whyRefused(secret: string, identityUid: string | undefined, targetUid: string): string {
+    const id = shape.exec(secret)?.[1];
+    if (id === undefined) return 'what was given is no ticket';
+    const row = this.#row(id);
+    if (row === undefined || !timingSafeEqual(digestOf(secret), row.secret_sha256)) {
+      return `ticket ${id} is not known`;
+    }
+    if (row.revoked_ms !== null) return `ticket ${id} was revoked`;
+    if (this.#nowMs() >= row.expires_ms) return `ticket ${id} has expired`;
+    if (row.target_uid !== targetUid) return `ticket ${id} is for ${row.target}`;
+    if (row.identity_uid !== identityUid) return `ticket ${id} is for ${row.identity}`;
+    return `ticket ${id} is valid`;
+  }
+
   /** Newest first; those that ended within the last week are among them. */
   list(): Ticket[] {
     const rows = this.#database.prepare('SELECT * FROM tickets ORDER BY created_ms DESC, id').all();

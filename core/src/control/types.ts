@@ -26,8 +26,11 @@ export interface LeasedCredential {
 export class ControlRefusal extends Error {
   readonly code: string;
   readonly hint: string;
-  constructor(code: string, message: string, hint: string) {
+  /** For the log alone: what the caller must not learn. */
+  readonly logDetail: string | undefined;
+  constructor(code: string, message: string, hint: string, logDetail?: string) {
     super(message);
+    this.logDetail = logDetail;
     this.name = 'ControlRefusal';
     this.code = code;
     this.hint = hint;

@@ -61,8 +61,8 @@ export interface SessionOpened {
     /** SHA-256 of the bundle, hex. */
     readonly digest: string;
   };
-  /** The backend credential; never its value. */
-  readonly credential: {
+  /** The backend credential, never its value; absent where the session was refused before one was lent. */
+  readonly credential?: {
     /** Name of the Secret. */
     readonly name: string;
     /** Version of the Secret. */

@@ -47,6 +47,7 @@ export const proxyMetrics = {
         'DefaultDeny',
         'DeniedByRule',
         'Unknown',
+        'Syntax',
         'ColumnNotAllowed',
         'Masking',
         'Usage',

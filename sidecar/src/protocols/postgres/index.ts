@@ -41,6 +41,7 @@ import type { OpenBackendOptions } from './handshake/open-backend.ts';
 import type { Resolve } from './handshake/resolve-host.ts';
 import type { ServerTls } from './handshake/server-tls.ts';
 import { parseOptions } from './handshake/startup-options.ts';
+import { closeUnopened, Opening, sessionOpened } from './opening.ts';
 import { PostgresSession } from './session.ts';
 
 export interface PostgresProxyOptions {
@@ -166,12 +167,19 @@ export class PostgresProxy {
       }
       return;
     }
+    const where = {
+      user: startup.user.slice(0, 128),
+      database: startup.database.slice(0, 128),
+      target: targetUid,
+      address: socket.remoteAddress ?? 'unix',
+    };
     let caller: AuthenticatedCaller;
     try {
       caller = await control.authenticate(startup.user, presented.secret, targetUid);
     } catch (error) {
       metrics.authenticated('Refused');
       if (!(error instanceof ControlRefusal)) throw error;
+      logger.warn({ code: error.code, detail: error.logDetail, ...where }, 'a ticket was refused');
       refuseTicket(socket, clock, {
         message: `${error.message} (${error.code})`,
         hint: error.hint,
@@ -197,6 +205,7 @@ export class PostgresProxy {
       this.#startupRefusal(view, accepted) ?? this.#options.gatekeeper.openSession(view.policy);
     if (refusal !== undefined) {
       metrics.refused(refusal.reason);
+      this.#recordRefused(accepted, caller, bundle, view, refusal);
       refuseSession(socket, clock, refusalResponse(refusal.reason, 'Login', refusal));
       return;
     }
@@ -204,9 +213,12 @@ export class PostgresProxy {
     try {
       await this.#open(accepted, presented.leftover, caller, bundle, view, opened, signal);
     } catch (error) {
-      opened.abandon('Error');
+      opened.abandon();
       if (error instanceof BackendError) {
-        logger.warn({ code: error.code, detail: error.logDetail }, 'no backend for a session');
+        logger.warn(
+          { code: error.code, detail: error.logDetail, ...where },
+          'no backend for a session',
+        );
         refuseSession(socket, clock, error.report());
       } else if (error instanceof ControlRefusal) {
         refuseSession(
@@ -348,6 +360,32 @@ export class PostgresProxy {
     };
   }
 
+  /** A session that its caller proved to be entitled to ask for, and was not given. */
+  #recordRefused(
+    accepted: AcceptedSession,
+    caller: AuthenticatedCaller,
+    bundle: PolicyBundle,
+    view: PolicyView,
+    refusal: Refusal,
+  ): void {
+    const recorder = this.#options.recorder.openSession();
+    recorder.append(sessionOpened(accepted, caller, bundle, view));
+    recorder.append({
+      type: 'OperationDecided',
+      verdict: 'Deny',
+      enforced: true,
+      rules: refusal.rule ? [refusal.rule] : [],
+      reason: refusal.reason,
+      operations: refusal.operation ? [refusal.operation] : [],
+      wouldDeny: refusal.wouldDeny,
+      policyDigest: view.digest,
+      masks: [],
+      exemptions: [],
+      protocol: 'Startup',
+    });
+    closeUnopened(recorder, 'Refused', 1);
+  }
+
   #recordOpened(
     recorder: SessionRecorder,
     accepted: AcceptedSession,
@@ -356,69 +394,9 @@ export class PostgresProxy {
     view: PolicyView,
     credential: LeasedCredential,
   ): void {
-    const { identity } = bundle;
-    const { target } = view.policy.bundle;
-    const client = accepted.startup.parameters.get('application_name')?.slice(0, 64);
     const named = { name: credential.name, version: credential.version };
-    recorder.append({
-      type: 'SessionOpened',
-      identity: {
-        uid: identity.uid,
-        namespace: identity.namespace,
-        name: identity.name,
-        owner: identity.owner.team,
-        purpose: identity.purpose,
-      },
-      proof: { method: 'Ticket', ticket: caller.ticketId },
-      target: { uid: target.uid, namespace: target.namespace, name: target.name },
-      database: accepted.startup.database,
-      source: {
-        address: accepted.socket.remoteAddress ?? 'unix',
-        port: accepted.socket.remotePort ?? 0,
-      },
-      ...(client !== undefined && client !== '' && { client }),
-      ...(accepted.tls && { tls: accepted.tls }),
-      policy: { version: view.version, digest: view.digest },
-      credential: named,
-      enforcement: target.enforcement,
-    });
+    recorder.append({ ...sessionOpened(accepted, caller, bundle, view), credential: named });
     recorder.append({ type: 'CredentialLeased', credential: named });
-  }
-}
-
-/** What has to be given back when a session does not come about. */
-class Opening {
-  recorder: SessionRecorder | undefined;
-  backend: BackendSession | undefined;
-  counted: (() => void) | undefined;
-  #release: (() => void) | undefined;
-
-  constructor(release: () => void) {
-    this.#release = release;
-  }
-
-  /** The session has taken it all over. */
-  done(): void {
-    this.#release = undefined;
-  }
-
-  abandon(reason: 'Error'): void {
-    if (this.#release === undefined) return;
-    this.#release();
-    this.#release = undefined;
-    this.counted?.();
-    this.backend?.socket.destroy();
-    if (this.recorder === undefined) return;
-    this.recorder.append({
-      type: 'SessionClosed',
-      reason,
-      statements: 0,
-      refused: 0,
-      rows: 0,
-      bytes: 0,
-      lastSeq: this.recorder.lastSeq + 1, // this event itself
-    });
-    this.recorder.close();
   }
 }
 

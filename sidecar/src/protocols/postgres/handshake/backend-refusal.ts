@@ -14,6 +14,8 @@ const causedByCaller: Readonly<Record<string, string>> = {
   '57P03': 'the target does not take connections at the moment',
 };
 
+const transient: ReadonlySet<string> = new Set(['53300', '55000', '57P03']);
+
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /**
@@ -32,6 +34,9 @@ export function loginRefused(fields: ReadonlyMap<string, string>): BackendError 
       message: known,
       sqlstate,
       logDetail,
+      hint: transient.has(sqlstate)
+        ? 'Try again later.'
+        : 'Correct what the connection asks for: the database, or the settings it comes with.',
       ...backendSqlstate,
     });
   }
