@@ -602,13 +602,11 @@ describe('between Parse and Execute', () => {
     expect(leaks(attacker.seen)).toEqual([]);
   });
 
-  test('an identity that is suspended is cut, whatever it has prepared', async () => {
+  test('a session whose policies are withdrawn is cut and rolled back, whatever it has prepared', async () => {
     const attacker = await lab.attacker();
     await attacker.query('BEGIN');
     await attacker.query('INSERT INTO plain VALUES (99, $$from a cut session$$)');
     await attacker.send([write.parse('s', 'SELECT 1'), bind('s', { portal: 'p' }), write.sync]);
-    lab.chaperone.write([identity('nightly-report', { suspended: true })], 'base2.yaml');
-    lab.chaperone.write([], 'base2.yaml');
     await lab.applyPolicy([policy('nothing', [denyAll]), identity('other')]);
     const answer = await attacker.rest();
     expect(answer.errors.at(-1)?.get('S')).toBe('FATAL');
@@ -617,7 +615,6 @@ describe('between Parse and Execute', () => {
   });
 
   test('a view that another session replaces: closed by catalogCheck Statement', async () => {
-    await lab.behind('CREATE OR REPLACE VIEW shifting AS SELECT id, name AS v FROM customers');
     const target = { catalogCheck: 'Statement' };
     const strict = await AttackLab.start({
       resources,
