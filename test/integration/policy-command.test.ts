@@ -135,6 +135,24 @@ describe('chaperone policy', () => {
     expect(run.stderr).toContain('CHP-1010');
   });
 
+  test('check warns of what is referred to and is not there, and counts what it read', async () => {
+    const dangling = mkdtempSync(join(tmpdir(), 'chaperone-'));
+    const head = 'apiVersion: chaperone.dev/v1alpha1\nkind: AccessPolicy\n';
+    writeFileSync(
+      join(dangling, 'policy.yaml'),
+      `# first\n${head}metadata: { name: p, namespace: data }\nspec:\n  targetRefs: [{ name: t }]\n  subjects: { namespaces: [data] }\n  rules: [{ name: r, action: Allow, classes: [Read], resources: ['**'] }]\n`,
+    );
+    const check = await chaperone(['policy', 'check', '-d', dangling]);
+    rmSync(dangling, { recursive: true });
+    expect(check).toMatchObject({ code: 0, stderr: '' });
+    expect(check.stdout).toMatch(
+      /^warning policy\.yaml:\d: AccessPolicy data\/p: CHP-1011: Target data\/t does not exist\n1 object in 1 file: 0 errors, 1 warning\n$/,
+    );
+    const missing = await chaperone(['policy', 'check', '-d', dangling]);
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain(`CHP-1004: ${dangling} is not a directory`);
+  });
+
   test('a database that cannot be reached, or refuses, is told without the password', async () => {
     const base = `${postgres.host}:${postgres.port}/shop`;
     const refused = await chaperone([

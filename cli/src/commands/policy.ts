@@ -114,14 +114,20 @@ export async function saveCatalog(url: string, output: Output): Promise<void> {
 
 /** Writes every problem of the files; resolves to whether there is no error among them. */
 export async function checkResources(directory: string, output: Output): Promise<boolean> {
-  const { problems } = loadDirectory(directory, Date.now());
+  const { problems, counts } = loadDirectory(directory, Date.now());
   for (const problem of problems) {
     const label = problem.severity === 'Error' ? 'error  ' : 'warning';
     await writeLine(output, terminalSafe(`${label} ${formatPlaced(problem)}`));
   }
   const errors = problems.filter(({ severity }) => severity === 'Error').length;
-  await writeLine(output, `${errors} errors, ${problems.length - errors} warnings`);
+  const read = `${plural(counts.objects, 'object')} in ${plural(counts.files, 'file')}`;
+  const found = `${plural(errors, 'error')}, ${plural(problems.length - errors, 'warning')}`;
+  await writeLine(output, `${read}: ${found}`);
   return errors === 0;
+}
+
+function plural(count: number, one: string): string {
+  return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
 /** Throws CHP-1010 with every error: a verdict on a part of the policies would be none. */

@@ -117,6 +117,38 @@ describe('chaperone ticket', () => {
     expect(new TicketStore(database, Date.now).list()).toEqual([]);
   });
 
+  test.each<[string, string, string]>([
+    ['a suspended identity', 'suspended: true', 'CHP-2002'],
+    ['an expired identity', 'expiresAt: 2020-01-01T00:00:00Z', 'CHP-2003'],
+  ])('create refuses %s', async (_, field, code) => {
+    const text = readFileSync(join(quickstart, 'identities.yaml'), 'utf8');
+    directory.write(
+      'identities.yaml',
+      text
+        .replace(/^ +(expiresAt|suspended):.*\n/gm, '')
+        .replaceAll('\nspec:\n', `\nspec:\n  ${field}\n`),
+    );
+    const store = await DirectoryStore.open({
+      directory: directory.path,
+      database,
+      key: directory.key,
+      clock: systemClock(),
+    });
+    store.close();
+    await expect(createTicket('nightly-report', options(), output)).rejects.toMatchObject({ code });
+    expect(new TicketStore(database, Date.now).list()).toEqual([]);
+  });
+
+  test('while nobody listens no ticket is made, unless host and port are given', async () => {
+    new Listeners(database).replace(new Map());
+    await expect(createTicket('nightly-report', options(), output)).rejects.toMatchObject({
+      code: 'CHP-1003',
+    });
+    expect(new TicketStore(database, Date.now).list()).toEqual([]);
+    await createTicket('nightly-report', { ...options(), host: 'gate', port: 7 }, output);
+    expect(written()).toMatch(/psql -h gate -p 7 -U nightly-report -d DATABASE\n$/);
+  });
+
   test('a directory over which nothing ran is told', async () => {
     const elsewhere = { ...options(), directory: directory.state };
     await expect(createTicket('nightly-report', elsewhere, output)).rejects.toMatchObject({

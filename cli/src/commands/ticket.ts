@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { isOpenTo } from '@chaperone/control/controllers/attachment.ts';
 import { lookUp } from '@chaperone/control/controllers/lookup.ts';
+import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import { openStateDatabase } from '@chaperone/control/store/state-database.ts';
 import { stateSnapshot } from '@chaperone/control/store/state-snapshot.ts';
 import { Listeners } from '@chaperone/control/tickets/listeners.ts';
@@ -50,23 +51,28 @@ export async function createTicket(
           isOpenTo(target, metadata.namespace, snapshot),
       );
     const { namespace, name } = identity.metadata;
+    refuseUnusable(identity);
+    const listener = new Listeners(database).get(target.metadata.uid);
+    const host = options.host ?? listener?.host;
+    const port = options.port ?? listener?.port;
+    // Before the ticket is stored: nobody would see the secret of one that is.
+    if (host === undefined || port === undefined) {
+      const label = `${target.metadata.namespace}/${target.metadata.name}`;
+      throw new ChaperoneError('CHP-1003', `Nobody listens for Target ${label}.`, {
+        hint: 'Start `chaperone standalone`, or give --host and --port.',
+      });
+    }
     return {
       ...new TicketStore(database, Date.now).create(
         { identity: identity.metadata, target: target.metadata },
         options.ttl,
       ),
       user: sameName.length === 1 ? name : `${namespace}/${name}`,
-      listener: new Listeners(database).get(target.metadata.uid),
+      host,
+      port,
     };
   });
-  const { ticket, secret, user } = made;
-  const host = options.host ?? made.listener?.host;
-  const port = options.port ?? made.listener?.port;
-  if (host === undefined || port === undefined) {
-    throw new ChaperoneError('CHP-1003', `Nobody listens for Target ${ticket.target}.`, {
-      hint: 'Start `chaperone standalone`, or give --host and --port.',
-    });
-  }
+  const { ticket, secret, user, host, port } = made;
   const url = connectionUrl({ user, secret, host, port, database: options.database });
   const expires = new Date(ticket.expiresMs).toISOString();
   if (options.output === 'json') {
@@ -76,13 +82,23 @@ export async function createTicket(
     return;
   }
   const words = [`-h ${shellWord(host)}`, `-p ${port}`, `-U ${shellWord(user)}`];
-  const database = options.database === undefined ? '' : ` -d ${shellWord(options.database)}`;
+  // Without -d, psql asks for a database of the user's name, which is that of the identity.
+  const database = options.database === undefined ? 'DATABASE' : shellWord(options.database);
   const lines = [
     `# ${ticket.identity} on ${ticket.target}; sessions end by ${expires}`,
     url,
-    `PGPASSWORD=${secret} psql ${words.join(' ')}${database}`,
+    `PGPASSWORD=${secret} psql ${words.join(' ')} -d ${database}`,
   ];
   for (const line of lines) await writeLine(output, line);
+}
+
+/** A ticket for an identity that may not connect would only fail later, without a reason that the caller sees. */
+function refuseUnusable({ metadata, spec }: Stored<'MachineIdentity'>): void {
+  const label = `MachineIdentity ${metadata.namespace}/${metadata.name}`;
+  if (spec.suspended) throw new ChaperoneError('CHP-2002', `${label} is suspended.`);
+  if (spec.expiresAt !== undefined && Date.parse(spec.expiresAt) <= Date.now()) {
+    throw new ChaperoneError('CHP-2003', `${label} expired at ${spec.expiresAt}.`);
+  }
 }
 
 /** Writes the tickets that live or ended within a week; no secret is among what is known of them. */
@@ -163,7 +179,8 @@ function shellWord(text: string): string {
 
 function readTtl(text: string): number {
   const ms = parseDurationMs(text);
-  if (ms === undefined) throw new InvalidArgumentError('a duration such as 10m, 1h30m or 8h.');
+  if (ms === undefined)
+    throw new InvalidArgumentError('a duration such as 10m, 1h30m or 8h, at most 24h.');
   return ms;
 }
 
@@ -183,7 +200,11 @@ export function registerTicket(program: Command): void {
   addState(ticket.command('create <identity>'))
     .description('make a ticket for NAME or NAMESPACE/NAME of a MachineIdentity; shown once')
     .requiredOption('-t, --target <name>', 'NAME or NAMESPACE/NAME of the Target it is for')
-    .option('--ttl <duration>', 'how long it lives, at most 24h', readTtl, 10 * 60 * 1000)
+    .addOption(
+      new Option('--ttl <duration>', 'how long it lives, at most 24h')
+        .argParser(readTtl)
+        .default(10 * 60 * 1000, '10m'),
+    )
     .option('--database <name>', 'database to connect to')
     .option('--host <host>', 'where callers reach the target; default: where standalone listens')
     .option('--port <port>', 'its port', readPort)

@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } fr
 import { dirname, join } from 'node:path';
 import { type Collector, startCollector } from '@chaperone/collector/index.ts';
 import { createTokenFile, readByToken, readTokenFile } from '@chaperone/collector/tokens.ts';
+import { watchReferences } from '@chaperone/control/controllers/references.ts';
 import { startStatusController } from '@chaperone/control/controllers/status-controller.ts';
 import {
   createInProcessControl,
@@ -16,6 +17,7 @@ import { DirectoryStore, formatPlaced } from '@chaperone/control/store/directory
 import { installationKey, openStateDatabase } from '@chaperone/control/store/state-database.ts';
 import { Listeners } from '@chaperone/control/tickets/listeners.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
+import { formatProblem } from '@chaperone/core/resources/problem.ts';
 import { loadParser } from '@chaperone/core/sql/postgres/parser.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
@@ -156,6 +158,13 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       clock,
       onError: (error) => logger.error({ err: error }, 'a status could not be written'),
     });
+    const unwatchReferences = watchReferences(store, ({ object, path, message }) =>
+      logger.warn(
+        { code: 'CHP-1011' },
+        formatProblem({ severity: 'Warning', path, message }, object),
+      ),
+    );
+    closers.push(unwatchReferences);
     closers.push(() => {
       statuses.stop();
       return statuses.settled();

@@ -59,7 +59,8 @@ function findings(doubts: readonly Doubt[], inForce: string): Finding[] {
   ];
 }
 
-function attachmentDoubts(object: Policy | Mask, snapshot: Snapshot): Doubt[] {
+/** Targets that it names and does not govern, or not in full. */
+export function attachmentDoubts(object: Policy | Mask, snapshot: Snapshot): Doubt[] {
   const { namespace } = object.metadata;
   if (object.spec.selector !== undefined) {
     return attachedTargets(object, snapshot).length > 0

@@ -20,9 +20,16 @@ interface FileState {
   mode: number;
 }
 
+export interface ObjectInForce {
+  readonly object: AnyObject;
+  readonly file: string;
+  /** Where it begins in the file; 1 when the file says something else by now. */
+  readonly line: number;
+}
+
 export interface Resolution {
   /** What is in force, by objectName. */
-  readonly objects: ReadonlyMap<string, { readonly object: AnyObject; readonly file: string }>;
+  readonly objects: ReadonlyMap<string, ObjectInForce>;
   readonly problems: readonly PlacedProblem[];
   /** Files with errors that have no earlier valid state to fall back to. */
   readonly neverValid: readonly string[];
@@ -57,7 +64,7 @@ export class FileSet {
    */
   resolve(): Resolution {
     const problems: PlacedProblem[] = [];
-    const objects = new Map<string, { object: AnyObject; file: string }>();
+    const objects = new Map<string, ObjectInForce>();
     const neverValid: string[] = [];
     const rightful = this.#rightfulOwners();
     const fallingBack: [string, FileState][] = [];
@@ -70,14 +77,16 @@ export class FileSet {
         continue;
       }
       state.lastValid = state.parsed.objects;
-      for (const object of state.parsed.objects) objects.set(objectName(object), { object, file });
+      state.parsed.objects.forEach((object, index) => {
+        objects.set(objectName(object), { object, file, line: state.parsed.lines[index] ?? 1 });
+      });
     }
     // After the valid ones: an object that has moved to a valid file is that file's.
     for (const [file, { lastValid }] of fallingBack) {
       if (lastValid === undefined) neverValid.push(file);
       for (const object of lastValid ?? []) {
         const name = objectName(object);
-        if (!objects.has(name)) objects.set(name, { object, file });
+        if (!objects.has(name)) objects.set(name, { object, file, line: 1 });
       }
     }
     this.#owners = objects;

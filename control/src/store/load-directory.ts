@@ -2,7 +2,9 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { objectName } from '@chaperone/core/resources/object.ts';
-import { error } from '@chaperone/core/resources/problem.ts';
+import { error, warning } from '@chaperone/core/resources/problem.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { unresolvedReferences } from '../controllers/references.ts';
 import { Snapshot, watchedKinds } from '../controllers/snapshot.ts';
 import { listFiles, readFileAtRest, reasonOf } from './file-scanner.ts';
 import { FileSet, type PlacedProblem } from './file-set.ts';
@@ -12,12 +14,19 @@ import { parseResourceFile } from './yaml-file.ts';
 export interface LoadedDirectory {
   /** What is valid; uids are made up of the names. */
   readonly snapshot: Snapshot;
+  /** Of the files, and then as warnings what they refer to and is not there. */
   readonly problems: readonly PlacedProblem[];
+  /** How many files were read, and how many objects in them are valid. */
+  readonly counts: { readonly files: number; readonly objects: number };
 }
 
-/** Throws when `directory` is none. */
+/** Throws CHP-1004 when `directory` is none. */
 export function loadDirectory(directory: string, nowMs: number): LoadedDirectory {
-  if (!statSync(directory).isDirectory()) throw new Error(`${directory} is not a directory`);
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new ChaperoneError('CHP-1004', `${directory} is not a directory`, {
+      hint: 'Name the directory that holds the YAML files of the resources.',
+    });
+  }
   const files = new FileSet();
   const { files: listed, unreadable } = listFiles(directory);
   const problems: PlacedProblem[] = [...unreadable].map(([file, message]) => ({
@@ -55,5 +64,15 @@ export function loadDirectory(directory: string, nowMs: number): LoadedDirectory
     events: events.filter(({ object }) => watchedKinds.includes(object.kind)),
     resourceVersion: '1',
   });
-  return { snapshot, problems: [...problems, ...resolution.problems] };
+  const references = unresolvedReferences(snapshot).map(
+    ({ object, path, message }): PlacedProblem => {
+      const { file, line } = resolution.objects.get(object)!;
+      return { ...warning(path, `CHP-1011: ${message}`), object, file, line };
+    },
+  );
+  return {
+    snapshot,
+    problems: [...problems, ...resolution.problems, ...references],
+    counts: { files: files.paths.length, objects: resolution.objects.size },
+  };
 }
