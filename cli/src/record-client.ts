@@ -52,7 +52,12 @@ export function locateRecord(location: RecordLocation): RecordAccess {
   try {
     found = JSON.parse(readFileSync(path, 'utf8'));
   } catch (cause) {
-    throw new ChaperoneError('CHP-1004', `${path} cannot be read`, {
+    // A running standalone has it there, and takes it away when it stops.
+    const stopped = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    const message = stopped
+      ? `chaperone standalone is not running over ${location.directory}`
+      : `${path} cannot be read`;
+    throw new ChaperoneError('CHP-1004', message, {
       cause,
       hint: `Start \`chaperone standalone ${location.directory}\`, name its directory with --directory, or give --url and --token-file.`,
     });

@@ -122,7 +122,7 @@ describe.each([
     const table = await output((stream) => listSessions(client, options, stream));
     expect(table).toMatch(/^STARTED +SESSION +IDENTITY/);
     expect(table).toMatch(
-      new RegExp(`${session}  payments/nightly-report  data/orders-db  1 +0 +1 +Client\n`),
+      new RegExp(`${session}  payments/nightly-report  data/orders-db  1 +0 +1 +ended by client\n`),
     );
     const json = await output((stream) =>
       listSessions(client, { ...options, output: 'json', identity: 'nightly-report' }, stream),

@@ -1,4 +1,6 @@
 import type { EventView } from '@chaperone/collector/query/render.ts';
+import type { EventBody, OperationDecided } from '@chaperone/core/events/types.ts';
+import { verbClasses } from '@chaperone/core/sql/operation.ts';
 import type { Command } from 'commander';
 import { type Output, writeJsonLines, writeTable } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
@@ -6,8 +8,32 @@ import {
   addFilterOptions,
   type FilterOptions,
   filterQuestion,
+  readOneOf,
   withRecord,
 } from './record-options.ts';
+
+/** A record, so that the compiler misses a type that is left out. */
+const eventTypes = Object.keys({
+  SessionOpened: true,
+  OperationDecided: true,
+  OperationCompleted: true,
+  LimitReached: true,
+  ProtocolViolation: true,
+  CredentialLeased: true,
+  PolicyApplied: true,
+  SessionClosed: true,
+  RecordGap: true,
+  RecordRead: true,
+  RecordPurged: true,
+  LegalHoldChanged: true,
+  ProgramStarted: true,
+  ProgramStopped: true,
+  Heartbeat: true,
+  SpoolState: true,
+  PolicyRejected: true,
+} satisfies Record<EventBody['type'], true>);
+const verdicts = ['Allow', 'Deny', 'RequireApproval'] satisfies OperationDecided['verdict'][];
+const verbs = Object.keys(verbClasses);
 
 export interface EventOptions extends FilterOptions {
   readonly session?: string;
@@ -70,9 +96,9 @@ export async function listEvents(
 export function registerEvents(program: Command): void {
   addFilterOptions(program.command('events').description('list recorded events'))
     .option('--session <id>', 'of this session')
-    .option('--type <type>', 'like OperationDecided')
-    .option('--verdict <verdict>', 'Allow, Deny or RequireApproval')
-    .option('--verb <verb>', 'an operation of this verb, like Delete')
+    .option('--type <type>', 'like OperationDecided', readOneOf(eventTypes))
+    .option('--verdict <verdict>', 'Allow, Deny or RequireApproval', readOneOf(verdicts))
+    .option('--verb <verb>', 'an operation of this verb, like Delete', readOneOf(verbs))
     .option(
       '--resource <pattern>',
       'an operation on database.schema.relation; * within a part, ** for the rest',

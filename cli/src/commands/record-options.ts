@@ -28,6 +28,18 @@ function readLimit(text: string): number {
   return Number(text);
 }
 
+/**
+ * Reads one of `values` in whatever case, and gives it in its own: a filter by a word that does not exist
+ * would find nothing and look like an answer.
+ */
+export function readOneOf(values: readonly string[]): (text: string) => string {
+  return (text) => {
+    const found = values.find((value) => value.toLowerCase() === text.toLowerCase());
+    if (found === undefined) throw new InvalidArgumentError(`There are ${values.join(', ')}.`);
+    return found;
+  };
+}
+
 /** Adds where the record is and how it is shown. */
 export function addRecordOptions(command: Command): Command {
   return command
@@ -55,8 +67,8 @@ export function addFilterOptions(command: Command): Command {
     .option('--owner <team>', 'team that owns the identity')
     .option('--target <name>', 'NAME or NAMESPACE/NAME of a Target')
     .addOption(
-      new Option('--order <order>', 'which come first')
-        .choices(['newest', 'oldest'])
+      new Option('--order <order>', 'which come first: newest or oldest')
+        .argParser(readOneOf(['newest', 'oldest']))
         .default('newest'),
     )
     .option('-n, --limit <count>', 'how many at most, or all', readLimit, 50);

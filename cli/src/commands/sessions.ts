@@ -1,4 +1,5 @@
 import type { SessionView } from '@chaperone/collector/query/render.ts';
+import { closeReasonText } from '@chaperone/collector/replay/close-reasons.ts';
 import type { Command } from 'commander';
 import { type Output, writeJsonLines, writeTable } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
@@ -12,7 +13,7 @@ import {
 function state({ closed, acknowledged, known, startedAt }: SessionView): string {
   const missing = known > acknowledged ? `, ${known - acknowledged} events not here` : '';
   if (startedAt === undefined) return `announced${missing}`;
-  return `${closed ? closed.reason : 'open'}${missing}`;
+  return `${closed ? closeReasonText(closed.reason) : 'open'}${missing}`;
 }
 
 function row(session: SessionView): string[] {

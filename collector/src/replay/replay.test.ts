@@ -73,8 +73,24 @@ test('a session from its opening to its end', async () => {
     '                  Deny by AccessPolicy data/no-writes/r',
     '                    Delete shop.public.orders',
     '            (events 5 to 6 are not here)',
-    '+00:06.000  #7    closed: Client',
+    '+00:06.000  #7    closed: ended by client',
     '                    1 statement, 0 refused, 1 row, 10 bytes',
+  ]);
+});
+
+test('operations say where they reach, what runs with them and what was not understood', async () => {
+  const decided = bodies.decided('Deny') as unknown as { operations: object[] };
+  const [operation] = decided.operations;
+  const operations = [
+    { ...operation, reach: 'Beneath' },
+    { ...operation, sideEffects: true },
+    { ...operation, verb: 'Unknown', class: 'Unknown', reason: 'function f() is not known' },
+  ];
+  const shown = await lines([view(1, { ...decided, operations })]);
+  expect(shown.slice(-3).map((line) => line.trim())).toEqual([
+    'Select shop.public.orders (beneath)',
+    'Select shop.public.orders with side effects',
+    'Unknown shop.public.orders: function f() is not known',
   ]);
 });
 

@@ -1,8 +1,10 @@
 import { recordedContent } from '@chaperone/core/events/recording.ts';
 import type { EventBody } from '@chaperone/core/events/types.ts';
 import type { RuleRef } from '@chaperone/core/policy/types.ts';
+import type { Operation } from '@chaperone/core/sql/operation.ts';
 import type { EventView } from '../query/render.ts';
 import { parseTimeUs } from '../record/time.ts';
+import { closeReasonText } from './close-reasons.ts';
 import { readResult } from './result-reader.ts';
 import { terminalSafe } from './terminal-safe.ts';
 
@@ -22,6 +24,13 @@ const maxShownChars = 1000;
 function ruleText(rule: RuleRef): string {
   const name = rule.rule === '' ? rule.object : `${rule.object}/${rule.rule}`;
   return `${rule.kind} ${rule.namespace}/${name}`;
+}
+
+function operationText({ verb, resource, reach, sideEffects, reason }: Operation): string {
+  const beneath = reach === 'Beneath' ? ' (beneath)' : '';
+  const effects = sideEffects === true ? ' with side effects' : '';
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return `${verb} ${resource.join('.')}${beneath}${effects}${why}`;
 }
 
 function elapsed(us: number): string {
@@ -57,9 +66,7 @@ function describe(line: Line): string[] {
       const watched = line.enforced ? '' : ' (observed only: it went out)';
       const why = line.reason === undefined ? '' : `: ${line.reason}`;
       const lines = [`${line.verdict}${by}${why}${watched}`];
-      for (const { verb, resource } of line.operations) {
-        lines.push(`  ${verb} ${resource.join('.')}`);
-      }
+      lines.push(...line.operations.map((operation) => `  ${operationText(operation)}`));
       if (line.masks.length > 0) lines.push(`  masks: ${line.masks.map(ruleText).join(', ')}`);
       if (line.wouldDeny.length > 0) {
         lines.push(`  would be denied by: ${line.wouldDeny.map(ruleText).join(', ')}`);
@@ -92,7 +99,7 @@ function describe(line: Line): string[] {
     case 'SessionClosed': {
       const { reason, statements, refused, rows, bytes } = line;
       return [
-        `closed: ${reason}`,
+        `closed: ${closeReasonText(reason)}`,
         `  ${plural(statements, 'statement')}, ${refused} refused, ${plural(rows, 'row')}, ${plural(bytes, 'byte')}`,
       ];
     }
