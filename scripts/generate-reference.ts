@@ -40,7 +40,7 @@ function errors(): string {
       .map(([code, entry]) => [`\`${code}\``, entry.title, entry.remedy]);
     return `## ${title}\n\n${table(['code', 'what', 'what to do'], rows)}`;
   });
-  return `${note('runtime/src/errors/catalogue.ts')}# Error codes\n\nEvery message of Chaperone carries one of these codes. A code keeps its meaning for good.\n\n${groups.join('\n')}`;
+  return `${note('runtime/src/errors/catalogue.ts')}# Error codes\n\nWhat Chaperone refuses or warns of carries one of these codes, but for mistakes in the syntax of a command line. A code keeps its meaning for good.\n\n${groups.join('\n')}`;
 }
 
 function labels(entry: MetricEntry): string {

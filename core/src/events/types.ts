@@ -202,7 +202,7 @@ export interface SessionClosed {
     | 'Refused'
     | 'Recorder'
     | 'Error';
-  /** Statements decided. */
+  /** Statements that went out. */
   readonly statements: number;
   /** Statements refused. */
   readonly refused: number;

@@ -32,7 +32,7 @@ export const errorCatalogue = {
   'CHP-1010': {
     title: 'Resource not valid',
     remedy:
-      'Correct the field that the message names. Until then the last valid state of the resource holds.',
+      'Correct the field that the message names. In a running program the last valid state of the resource holds until then; a program that has none does not start.',
   },
   'CHP-1011': {
     title: 'Reference does not resolve',
@@ -62,7 +62,8 @@ export const errorCatalogue = {
   },
   'CHP-2002': {
     title: 'Identity suspended',
-    remedy: 'Ask the owner of the identity; the record names who suspended it.',
+    remedy:
+      'Ask the owner of the identity; it can be used again when `suspended` of the MachineIdentity is false.',
   },
   'CHP-2003': {
     title: 'Identity expired',
