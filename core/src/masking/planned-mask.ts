@@ -11,7 +11,7 @@ class Plan implements PlannedMask {
   readonly rule: RuleRef;
   readonly typeOid?: number;
   readonly description: string;
-  readonly #make: (typeOid: number, format: FieldFormat) => FieldMask | undefined;
+  readonly #make: (typeOid: number | undefined, format: FieldFormat) => FieldMask | undefined;
 
   constructor(
     rule: RuleRef,
@@ -25,7 +25,7 @@ class Plan implements PlannedMask {
     this.#make = make;
   }
 
-  bind(typeOid: number, format: FieldFormat): FieldMask | undefined {
+  bind(typeOid: number | undefined, format: FieldFormat): FieldMask | undefined {
     return this.#make(typeOid, format);
   }
 }
@@ -47,9 +47,16 @@ export function transformPlan(
     typeOid,
     transform.type,
     (oid, format) =>
-      bindTransform(transform, mask.rule, key, oid, format) ??
+      (oid === undefined
+        ? typelessMask(mask)
+        : bindTransform(transform, mask.rule, key, oid, format)) ??
       (strict ? undefined : new NullMask(mask.rule)),
   );
+}
+
+/** NULL is a value of every type; nothing else is. */
+function typelessMask(mask: CompiledMask): FieldMask | undefined {
+  return mask.source.transform.type === 'Null' ? new NullMask(mask.rule) : undefined;
 }
 
 /** NULL in place of what cannot be masked. */
@@ -71,7 +78,8 @@ export function detectorPlan(
     .map((mask) => `${mask.detectors.join(', ')}: ${mask.source.transform.type}`)
     .join('; ');
   return new Plan(masks[0]!.rule, typeOid, description, (oid) => {
-    const family = familyOf(oid)?.family;
+    // Of a type that is not known the bytes are looked at as text: what is replaced keeps its length.
+    const family = oid === undefined ? undefined : familyOf(oid)?.family;
     return bindDetectors(masks, isScanned(oid), family === 'json' || family === 'jsonb');
   });
 }

@@ -44,7 +44,8 @@ export interface PlannedMask {
   readonly typeOid?: number;
   /**
    * The mask for a field of that type and format, or undefined when it cannot be masked with its type
-   * kept; the statement is then refused (Strict) or nulled (BestEffort, which returns a Null mask).
+   * kept; the statement is then refused (Strict) or nulled (BestEffort, which returns a Null mask). A type
+   * that is not known (undefined) cannot be kept: the bytes of its values could be anything.
    */
-  bind(typeOid: number, format: FieldFormat): FieldMask | undefined;
+  bind(typeOid: number | undefined, format: FieldFormat): FieldMask | undefined;
 }

@@ -16,11 +16,11 @@ export interface Unmaskable {
 
 /**
  * Fixes the masks of a result, now that its columns' types and formats are known.
- * `types`: OIDs, one a column. A plan for another number of columns is not applied: nothing is delivered.
+ * `types`: OIDs, one a column, undefined where it is not known. A plan for another number of columns is not applied: nothing is delivered.
  */
 export function bindMasks(
   planned: readonly (PlannedMask | null)[],
-  types: readonly number[],
+  types: readonly (number | undefined)[],
   format: (index: number) => FieldFormat,
 ):
   | { masks: null; masker?: never }

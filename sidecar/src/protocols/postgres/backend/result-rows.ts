@@ -155,7 +155,7 @@ export class ResultRows {
       const outputs = run.decided.analysis.outputs ?? [];
       const bound = bindMasks(
         planned,
-        outputs.map((output, index) => planned[index]?.typeOid ?? output.typeOid ?? 25),
+        outputs.map((output, index) => planned[index]?.typeOid ?? output.typeOid),
         (index) => formatAt(columnFormats, index),
       );
       const unusable =

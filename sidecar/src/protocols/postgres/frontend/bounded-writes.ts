@@ -6,7 +6,10 @@ import type { DecidedStatement } from './decision-context.ts';
 import { reservedPrefix } from './refusals.ts';
 
 /** It changes rows, and a rule says how many at most. */
-export function isBoundedWrite({ analysis, limits }: DecidedStatement): boolean {
+export function isBoundedWrite({
+  analysis,
+  limits,
+}: Pick<DecidedStatement, 'analysis' | 'limits'>): boolean {
   return (
     limits.rowsPerStatement !== undefined &&
     analysis.operations.some(({ class: of }) => of === 'Write')

@@ -20,6 +20,8 @@ import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { normalize } from '@chaperone/core/sql/postgres/normalize.ts';
 import type { PolicyView } from '../../../policy-views.ts';
+import { isBoundedWrite } from './bounded-writes.ts';
+import { TextBudget, TextCache } from './text-cache.ts';
 
 export type Limits = ReturnType<typeof effectiveLimits>;
 
@@ -56,48 +58,33 @@ export interface ContextKey {
   readonly searchPath: readonly string[];
 }
 
-const maxTexts = 4096;
-const maxTextBytes = 16 * 1024 * 1024;
-
-/** A map that forgets its oldest entries beyond a number and a total size of keys. */
-class TextCache<T> {
-  readonly #entries = new Map<string, T>();
-  #chars = 0;
-
-  get(key: string): T | undefined {
-    return this.#entries.get(key);
-  }
-
-  set(key: string, value: T): void {
-    if (this.#entries.has(key)) {
-      this.#entries.set(key, value);
-      return;
-    }
-    this.#entries.set(key, value);
-    this.#chars += key.length;
-    for (const oldest of this.#entries.keys()) {
-      if (this.#entries.size <= maxTexts && this.#chars * 2 <= maxTextBytes) break;
-      this.#entries.delete(oldest);
-      this.#chars -= oldest.length;
-    }
-  }
-}
-
 export class DecisionContext {
   readonly key: ContextKey;
   /** Texts that had to be analyzed, for they were not found. */
   misses = 0;
   readonly #fingerprint: (normalForm: string) => string;
-  readonly #exact = new TextCache<AnalyzedText>();
-  readonly #normal = new TextCache<AnalyzedText>();
+  readonly #exact: TextCache<AnalyzedText>;
+  readonly #normal: TextCache<AnalyzedText>;
   readonly #decided = new WeakMap<
     StatementAnalysis,
     Map<OperationDecided['protocol'], DecidedStatement>
   >();
 
-  constructor(key: ContextKey, fingerprint: (normalForm: string) => string) {
+  constructor(
+    key: ContextKey,
+    fingerprint: (normalForm: string) => string,
+    budget = new TextBudget(),
+  ) {
     this.key = key;
     this.#fingerprint = fingerprint;
+    this.#exact = new TextCache(budget);
+    this.#normal = new TextCache(budget);
+  }
+
+  /** Forgets the texts; sessions that still hold the context may go on with it. */
+  clear(): void {
+    this.#exact.clear();
+    this.#normal.clear();
   }
 
   /** Analyzes a text, or finds what was made of it before. `parameterTypes`: those declared in Parse. */
@@ -163,13 +150,20 @@ export class DecisionContext {
       : observedPermit(decided);
     const refusal = permit === undefined && decision.verdict !== 'Allow' ? decision : undefined;
     const rule = decision.verdict === 'Allow' ? undefined : decision.rule;
-    const unmaskable = permit && unmaskableRule(permit, statement);
+    const limits = effectiveLimits(permit?.limits ?? []);
+    // The result of a simple Query is described before its rows, and its masks are bound by that; unless it
+    // is a COPY, or goes out as messages of the extended protocol.
+    const typesCome =
+      protocol === 'Simple' &&
+      statement.effects.copy === undefined &&
+      !isBoundedWrite({ analysis: statement, limits });
+    const unmaskable = permit && unmaskableRule(permit, statement, typesCome);
     return {
       analysis: statement,
       ...(permit && { permit }),
       ...(refusal && { refusal }),
       ...(unmaskable && { unmaskable }),
-      limits: effectiveLimits(permit?.limits ?? []),
+      limits,
       validUntilMs: decided.validUntilMs,
       event: {
         type: 'OperationDecided',
@@ -194,14 +188,18 @@ export class DecisionContext {
   }
 }
 
-const textOid = 25;
-
-function unmaskableRule(permit: Permit, { outputs }: StatementAnalysis): RuleRef | undefined {
-  const mask = permit.masks.columns.find(
-    (planned, index) =>
-      planned !== null &&
-      planned.bind(planned.typeOid ?? outputs?.[index]?.typeOid ?? textOid, 0) === undefined,
-  );
+/** `typesCome`: a type that is not known now is told before the rows. */
+function unmaskableRule(
+  permit: Permit,
+  { outputs }: StatementAnalysis,
+  typesCome: boolean,
+): RuleRef | undefined {
+  const mask = permit.masks.columns.find((planned, index) => {
+    if (planned === null) return false;
+    const typeOid = planned.typeOid ?? outputs?.[index]?.typeOid;
+    if (typeOid === undefined && typesCome) return false;
+    return planned.bind(typeOid, 0) === undefined;
+  });
   return mask?.rule;
 }
 
@@ -211,6 +209,7 @@ const maxContexts = 256;
 export class DecisionContexts {
   readonly #contexts = new Map<string, DecisionContext>();
   readonly #fingerprint: (normalForm: string) => string;
+  readonly #budget = new TextBudget();
   readonly #policyIds = new WeakMap<TargetPolicy, number>();
   #nextPolicyId = 1;
 
@@ -233,11 +232,12 @@ export class DecisionContexts {
     ]);
     let context = this.#contexts.get(id);
     if (context === undefined) {
-      context = new DecisionContext(key, this.#fingerprint);
+      context = new DecisionContext(key, this.#fingerprint, this.#budget);
       this.#contexts.set(id, context);
-      for (const oldest of this.#contexts.keys()) {
+      for (const [oldest, dropped] of this.#contexts) {
         if (this.#contexts.size <= maxContexts) break;
         this.#contexts.delete(oldest);
+        dropped.clear();
       }
     }
     return context;

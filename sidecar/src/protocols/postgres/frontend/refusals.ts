@@ -75,14 +75,14 @@ export function refusalOfFailure(failure: AnalysisFailure): Buffer {
   });
 }
 
-/** A result with a protected column of a type that the rule's transform cannot keep. */
+/** A result with a protected column of a type that the rule's transform cannot keep, or that is not known. */
 export function cannotMask(rule: RuleRef): Refusal {
   return {
     verdict: 'Deny',
     rule,
     reason: 'Masking',
-    message: `the result has a protected column of a type that MaskingRule ${rule.namespace}/${rule.object} cannot mask`,
-    hint: 'Leave the column out, or give the rule a transform that fits its type.',
+    message: `the result has a protected column of a type that MaskingRule ${rule.namespace}/${rule.object} cannot mask, or of one that is not known beforehand`,
+    hint: 'Cast what stands beside the column (as in coalesce(column, 0::bigint)) to its type, leave the column out, or give the rule a transform that fits its type.',
     wouldDeny: [],
   };
 }

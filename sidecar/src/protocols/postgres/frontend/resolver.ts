@@ -11,8 +11,6 @@ import type { Portal, PreparedStatement } from './names.ts';
 import { cannotMask, missingPortal, missingStatement, refusalOfFailure } from './refusals.ts';
 import { emptyStatement } from './statements.ts';
 
-const textOid = 25;
-
 export class Resolver {
   readonly #flow: Flow;
 
@@ -92,7 +90,7 @@ export class Resolver {
     const outputs = decided.analysis.outputs ?? [];
     const bound = bindMasks(
       planned,
-      planned.map((mask, index) => mask?.typeOid ?? outputs[index]?.typeOid ?? textOid),
+      planned.map((mask, index) => mask?.typeOid ?? outputs[index]?.typeOid),
       (index) => formatAt(resultFormats, index),
     );
     // What cannot be bound is unmaskable, and refused by `refusalOf`.
