@@ -54,19 +54,22 @@ export function locateRecord(location: RecordLocation): RecordAccess {
   } catch (cause) {
     // A running standalone has it there, and takes it away when it stops.
     const stopped = (cause as NodeJS.ErrnoException).code === 'ENOENT';
-    const message = stopped
-      ? `chaperone standalone is not running over ${location.directory}`
-      : `${path} cannot be read`;
-    throw new ChaperoneError('CHP-1004', message, {
-      cause,
-      hint: `Start \`chaperone standalone ${location.directory}\`, name its directory with --directory, or give --url and --token-file.`,
-    });
+    if (stopped) throw notRunning(location.directory, cause);
+    throw new ChaperoneError('CHP-1004', `${path} cannot be read`, { cause });
   }
   if (typeof found.url !== 'string' || typeof found.tokenFile !== 'string') {
     throw new ChaperoneError('CHP-1002', `${path} does not hold {url, tokenFile}`);
   }
   const tokenFile = location.tokenFile ?? resolve(run, found.tokenFile);
   return { url: found.url, token: readTokenFile(tokenFile), ...trusted };
+}
+
+/** For a directory over which no standalone runs. */
+export function notRunning(directory: string, cause: unknown): ChaperoneError {
+  return new ChaperoneError('CHP-1004', `chaperone standalone is not running over ${directory}`, {
+    cause,
+    hint: `Start \`chaperone standalone ${directory}\`, name its directory with --directory, or give --url and --token-file.`,
+  });
 }
 
 /** Asks a collector's query API. Every method throws ChaperoneError with what the collector said. */

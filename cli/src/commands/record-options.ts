@@ -1,5 +1,6 @@
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { locateRecord, RecordClient } from '../record-client.ts';
+import { locateRecord, notRunning, RecordClient } from '../record-client.ts';
 
 /** Options of every command that reads the record. */
 export interface RecordOptions {
@@ -87,6 +88,11 @@ export async function withRecord(
   const client = new RecordClient(locateRecord(options));
   try {
     await work(client);
+  } catch (error) {
+    // One that was killed leaves its address behind.
+    const cause = error instanceof ChaperoneError ? error.cause : undefined;
+    const refused = (cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED';
+    throw refused && options.url === undefined ? notRunning(options.directory, error) : error;
   } finally {
     client.close();
   }
