@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import type { RawStmt } from 'libpg-query';
 import createParser, { type ParserInstance } from 'libpg-query/wasm/libpg-query.js';
 import type { AnalysisFailure } from '../operation.ts';
@@ -11,6 +12,11 @@ const silent = { print: () => {}, printErr: () => {} };
 const unavailable: ParseOutcome = {
   failure: { kind: 'Parser', message: 'the SQL parser is not available at the moment' },
 };
+
+// V8 would compile the parser a second time, better, after the first statements: that takes half a gigabyte
+// for a moment and stalls decisions. Both flags are needed, and before the module is compiled.
+setFlagsFromString('--no-wasm-tier-up');
+setFlagsFromString('--no-wasm-dynamic-tiering');
 
 let instance: ParserInstance | undefined;
 let loading: Promise<void> | undefined;

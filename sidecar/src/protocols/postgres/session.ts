@@ -184,7 +184,8 @@ export class PostgresSession {
       this.withdrawn();
       return;
     }
-    this.#responses.cutRunning((run) => this.#stillAllowed(run));
+    const stopped = this.#responses.cutRunning((run) => this.#stillAllowed(run));
+    if (stopped === 'Queued') this.withdrawn();
   }
 
   /** No policy opens the target to the identity any more. */

@@ -187,6 +187,8 @@ export class Answers {
         return;
       case Backend.CopyInResponse:
         this.#flow.state.copyIn = true;
+        // Every Sync sent so far is read, and ignored, as part of the COPY data.
+        this.#flow.state.inflight.dropSyncsBehindFirst();
         this.#flow.pass(at, end);
         this.#flow.events.settled();
         return;

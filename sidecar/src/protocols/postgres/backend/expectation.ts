@@ -249,7 +249,7 @@ export class Inflight {
     this.#items = [first, ...rest.slice(syncs)];
     this.#head = 0;
     this.#sent -= syncs;
-    this.#unsynced = true;
+    this.#unsynced = !endsPipeline(this.last ?? first);
   }
 
   *[Symbol.iterator](): Generator<Expectation> {

@@ -91,10 +91,10 @@ export class Resolution {
         return true;
       }
     } else if (known !== undefined && this.#own === undefined && !this.#isOld(known)) {
-      // Another session has read it anew.
+      // Another session has read it anew; where this one's names lead may have changed with it.
       this.#catalog = known.catalog;
-      this.#changed();
-      return true;
+      this.#readState(() => this.#changed());
+      return false;
     }
     this.#revalidate();
     return false;
@@ -156,13 +156,16 @@ export class Resolution {
 
   /** Checks the fingerprint, and reads the catalog again when it is another. */
   #revalidate(): void {
-    this.#read([catalogFingerprintQuery], 'Sync', ([fingerprint]) => {
+    this.#read([catalogFingerprintQuery, sessionStateQuery], 'Sync', ([fingerprint, state]) => {
+      // Which schemas the role may use hangs on more than the catalog: on its memberships, too.
+      const before = JSON.stringify(this.#state);
+      this.#state = readSessionState(text(state));
       const { catalogs, targetUid, database, monotonicUs } = this.#options;
       const known = this.#own ?? catalogs.get(targetUid, database);
       if (known !== undefined && known.fingerprint === text(fingerprint)) {
         known.checkedUs = monotonicUs();
         this.#checked = true;
-        if (known.catalog !== this.#catalog) {
+        if (known.catalog !== this.#catalog || before !== JSON.stringify(this.#state)) {
           this.#catalog = known.catalog;
           this.#changed();
         }

@@ -106,7 +106,11 @@ export class ResponseFlow {
     if (this.state.context.key.policy.bundle.target.enforcement === 'Observe') return false;
     switch (expectation?.kind) {
       case 'Query':
-        return expectation.runs.some((run) => run.decided.permit?.masks.rebuildErrors ?? true);
+        // An empty query can still be what ends a transaction, and then deferred triggers speak.
+        return (
+          expectation.runs.length === 0 ||
+          expectation.runs.some((run) => run.decided.permit?.masks.rebuildErrors ?? true)
+        );
       case 'Execute':
         return expectation.run.decided.permit?.masks.rebuildErrors ?? true;
       // Parse and Bind evaluate constants and parameters, and a Sync runs deferred constraints and
@@ -148,7 +152,7 @@ export function countCells(
 function mayRunUserCode(expectation: Expectation | undefined): boolean {
   switch (expectation?.kind) {
     case 'Query':
-      return expectation.runs.some(runsUserCode);
+      return expectation.runs.length === 0 || expectation.runs.some(runsUserCode);
     case 'Execute':
       return runsUserCode(expectation.run);
     default:

@@ -46,28 +46,32 @@ export class Responses {
     if (pieces.length > 0) this.#flow.events.toClient(pieces);
   }
 
-  /** Ends what runs now for a reason from outside (a policy withdrawn); false when nothing runs. */
-  cutRunning(select: (run: StatementRun) => Cut | undefined): boolean {
-    let any = false;
-    for (const expectation of this.#flow.state.inflight) {
-      const run =
+  /**
+   * Ends what runs now for a reason from outside (a policy withdrawn). `Queued`: something that has not begun
+   * would have to be stopped, which no cancellation can; the session is then to be ended.
+   */
+  cutRunning(select: (run: StatementRun) => Cut | undefined): 'None' | 'Running' | 'Queued' {
+    const { inflight } = this.#flow.state;
+    let found: 'None' | 'Running' | 'Queued' = 'None';
+    for (const expectation of inflight) {
+      if (expectation.kind !== 'Execute' && expectation.kind !== 'Query') continue;
+      const { execution } = expectation;
+      if (execution === undefined || execution.cut !== undefined) continue;
+      const runs =
         expectation.kind === 'Execute'
-          ? expectation.run
-          : expectation.kind === 'Query'
-            ? expectation.runs[expectation.index]
-            : undefined;
-      const execution =
-        expectation.kind === 'Execute' || expectation.kind === 'Query'
-          ? expectation.execution
-          : undefined;
-      if (run === undefined || execution === undefined || execution.cut !== undefined) continue;
-      const cut = select(run);
-      if (cut === undefined) continue;
-      execution.cut = cut;
-      any = true;
+          ? [expectation.run]
+          : expectation.runs.slice(expectation.index);
+      for (const [index, run] of runs.entries()) {
+        const cut = select(run);
+        if (cut === undefined) continue;
+        if (index > 0 || expectation !== inflight.first) return 'Queued';
+        execution.cut = cut;
+        found = 'Running';
+        break;
+      }
     }
-    if (any) this.#flow.events.cancelBackend();
-    return any;
+    if (found === 'Running') this.#flow.events.cancelBackend();
+    return found;
   }
 
   #consume(view: Buffer): number {

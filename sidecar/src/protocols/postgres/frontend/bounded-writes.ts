@@ -45,7 +45,7 @@ export function uncountable(decided: readonly DecidedStatement[]): Refusal {
 }
 
 /** A simple Query as messages of the extended protocol, up to the Sync that would commit it. */
-export function unsyncedQuery(text: string): readonly Buffer[] {
+export function asPipeline(text: string): readonly Buffer[] {
   const name = `${reservedPrefix}write`;
   return [
     write.parse(name, text, []),

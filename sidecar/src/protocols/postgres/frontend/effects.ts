@@ -1,6 +1,7 @@
 /** What statements do to the names and settings that later statements resolve by. */
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import type { SessionState } from '../session-state.ts';
+import { Meanings } from './meanings.ts';
 import type { PreparedStatement, Undo } from './names.ts';
 
 /** EXECUTE and FETCH: decided when carried out, by what the name stands for then. */
@@ -57,12 +58,15 @@ export function applyNames(
   text: string,
   index: number,
   fingerprint: string,
-  { statements, portals, inflight }: SessionState,
+  { statements, portals, inflight, context }: SessionState,
 ): Undo[] {
   const { prepare, deallocate, declare, closeCursor, discard } = statement.effects;
   const undo: Undo[] = [];
   if (prepare) {
-    undo.push(statements.set(prepare.name, { text, parameterTypes: [], preparedAt: index }));
+    const meanings = new Meanings();
+    meanings.under(context.key.searchPath, prepare.inner);
+    const entry = { text, parameterTypes: [], meanings, preparedAt: index };
+    undo.push(statements.set(prepare.name, entry));
   }
   if (deallocate) {
     const { name } = deallocate;
@@ -96,6 +100,15 @@ export function applyNames(
 /** Takes changes back, newest first. */
 export function takeBack(undo: readonly Undo[]): void {
   for (const back of undo.toReversed()) back();
+}
+
+const fetches = new WeakMap<StatementAnalysis, StatementAnalysis>();
+
+/** FETCH and MOVE do what the portal was opened on, in parts: its command tag does not tell all it changes. */
+export function fetched(opened: StatementAnalysis): StatementAnalysis {
+  let analysis = fetches.get(opened);
+  if (analysis === undefined) fetches.set(opened, (analysis = { ...opened, kind: 'FetchStmt' }));
+  return analysis;
 }
 
 const merged = new WeakMap<StatementAnalysis, WeakMap<StatementAnalysis, StatementAnalysis>>();

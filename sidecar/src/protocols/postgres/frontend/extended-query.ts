@@ -1,3 +1,4 @@
+import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import type { StatementRun } from '../backend/expectation.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
@@ -10,11 +11,12 @@ import {
 } from '../messages/frontend-reader.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { TransactionStatus } from '../messages/types.ts';
-import { isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
+import { isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText } from './decision-context.ts';
 import { applyNames, changesWhatFollows, standsForAnother, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
-import type { Portal } from './names.ts';
+import { Meanings } from './meanings.ts';
+import type { Portal, PreparedStatement } from './names.ts';
 import {
   failedTransaction,
   missingPortal,
@@ -34,6 +36,8 @@ const maxMaskedBindBytes = 64 * 1024 * 1024;
 interface BoundPortal extends Portal {
   first?: { readonly run: StatementRun; readonly decision: number };
   readonly analyzed?: AnalyzedText;
+  /** What it has begun to carry out: further parts of the result are of that, whatever names mean by then. */
+  begun?: StatementAnalysis;
 }
 
 /** Parse, Bind, Describe, Execute, Close and Sync (manual, "Extended Query"). */
@@ -66,10 +70,17 @@ export class ExtendedQuery {
     state.inflight.push({
       kind: 'Parse',
       barrier: false,
-      undo: state.statements.set(statement, { text, parameterTypes }),
+      undo: state.statements.set(statement, this.#prepare(text, parameterTypes)),
     });
     queue.pass(at, end);
     return 'Done';
+  }
+
+  #prepare(text: string, parameterTypes: readonly number[]): PreparedStatement {
+    const entry = { text, parameterTypes, meanings: new Meanings() };
+    // What it means now counts, whatever it will mean when it is bound.
+    this.#resolver.prepared(entry);
+    return entry;
   }
 
   /** Refuses what no parameters could make allowed; the final decision is made at Bind. */
@@ -159,11 +170,7 @@ export class ExtendedQuery {
     if (analysis === undefined || !standsForAnother(analysis)) {
       const run = this.#resolver.run(analysis, analyzed.fingerprint, resultFormats);
       const { decided } = run;
-      const refusal =
-        this.#resolver.refusalOf([decided]) ??
-        (isBoundedWrite(decided) && !isCountable(decided.analysis)
-          ? uncountable([decided])
-          : undefined);
+      const refusal = this.#resolver.refusalOf([decided]);
       if (refusal !== undefined) {
         return this.#refuser.decided('Extended', refusal, decided.event, analyzed, entry.text);
       }
@@ -176,7 +183,7 @@ export class ExtendedQuery {
   }
 
   execute(view: Buffer, at: number, end: number): Taken {
-    const { portal: name } = parseExecute(view, at + HEADER_BYTES, end);
+    const { portal: name, maxRows } = parseExecute(view, at + HEADER_BYTES, end);
     const { state, events, queue } = this.#flow;
     if (!this.#flow.ready()) return 'Wait';
     const portal: BoundPortal | undefined = state.portals.get(name);
@@ -190,7 +197,9 @@ export class ExtendedQuery {
     } else {
       // The policy may have changed since Bind, or this is a further part of the result: decided again, by
       // what the portal was opened on.
-      const resolved = this.#resolver.resolve(analysis ?? emptyStatement);
+      const resolved = portal.begun
+        ? { analysis: portal.begun }
+        : this.#resolver.resolve(analysis ?? emptyStatement);
       if ('error' in resolved) {
         const failed = state.status === TransactionStatus.Failed;
         return this.#refuser.refuse('Extended', failed ? failedTransaction : resolved.error);
@@ -204,6 +213,12 @@ export class ExtendedQuery {
       decision = events.record(event, portal.analyzed, text);
       queue.record();
     }
+    if (isBoundedWrite(run.decided) && maxRows > 0) {
+      // Its rows would be counted, and committed, part by part.
+      const refusal = uncountable([run.decided]);
+      return this.#refuser.decided('Extended', refusal, run.decided.event, portal.analyzed, text);
+    }
+    portal.begun = run.decided.analysis;
     const undo =
       analysis === undefined ? [] : applyNames(analysis, text, 0, portal.fingerprint, state);
     // The portal that closes all others stays open itself.

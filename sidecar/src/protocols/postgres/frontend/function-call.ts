@@ -1,6 +1,7 @@
 import { HEADER_BYTES } from '../messages/frame.ts';
 import { parseFunctionCall } from '../messages/frontend-reader.ts';
 import type { Flow, Taken } from './flow.ts';
+import { unsyncedQuery } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
 import { obligationsOf, type Resolver } from './resolver.ts';
 import { functionCallStatement } from './statements.ts';
@@ -17,6 +18,7 @@ export function functionCall(
   const { functionOid } = parseFunctionCall(view, at + HEADER_BYTES, end);
   if (!flow.ready()) return 'Wait';
   const { state, events, queue } = flow;
+  if (state.inflight.unsynced) return refuser.refuse('Simple', unsyncedQuery);
   const statement = functionCallStatement(state.context.key.database, functionOid);
   const decided = resolver.decide(statement, '', 'FunctionCall');
   const refusal = resolver.refusalOf([decided]);

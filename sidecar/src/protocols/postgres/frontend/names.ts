@@ -4,11 +4,14 @@
  * backend skip what stands behind it.
  */
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
+import type { Meanings } from './meanings.ts';
 
 /** What a prepared statement's name stands for. */
 export interface PreparedStatement {
   readonly text: string;
   readonly parameterTypes: readonly number[];
+  /** What it has meant since it was prepared. */
+  readonly meanings: Meanings;
   /** Index of the PREPARE within `text`; undefined for one made by a Parse message. */
   readonly preparedAt?: number;
 }

@@ -43,6 +43,32 @@ export const failedTransaction: Buffer = errorReport({
   message: 'current transaction is aborted, commands ignored until end of transaction block',
 });
 
+/** EXECUTE or FETCH of something whose meaning cannot be told when it is carried out. */
+export function notResolvable(what: 'EXECUTE' | 'FETCH', name: string): Buffer {
+  return errorReport({
+    severity: 'ERROR',
+    sqlstate: '42501',
+    message: `${what} "${name}" is not understood, so it was not forwarded: it stands for a statement whose effects cannot be told then`,
+    hint: 'Send the statement itself.',
+  });
+}
+
+/** The backend may hold a meaning of the statement that cannot be decided together with today's. */
+export const prepareAgain: Buffer = errorReport({
+  severity: 'ERROR',
+  sqlstate: '0A000',
+  message: 'what the prepared statement refers to has changed since it was prepared',
+  hint: 'Prepare it again.',
+});
+
+/** A simple query or function call before the Sync of a pipeline. */
+export const unsyncedQuery: Buffer = errorReport({
+  severity: 'ERROR',
+  sqlstate: '0A000',
+  message: 'a simple query in the middle of a pipeline of the extended protocol is not forwarded',
+  hint: 'Send a Sync first.',
+});
+
 /** A statement longer than the analyzer takes is not understood, so not forwarded. */
 export function tooLong(maxBytes: number): Buffer {
   return errorReport({

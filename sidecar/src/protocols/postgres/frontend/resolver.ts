@@ -4,12 +4,29 @@ import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import type { StatementRun } from '../backend/expectation.ts';
 import { bindMasks } from '../backend/mask-binding.ts';
 import { formatAt } from '../messages/frontend-reader.ts';
+import { isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
-import { withArguments } from './effects.ts';
+import { fetched, standsForAnother, withArguments } from './effects.ts';
 import type { Flow } from './flow.ts';
 import type { Portal, PreparedStatement } from './names.ts';
-import { cannotMask, missingPortal, missingStatement, refusalOfFailure } from './refusals.ts';
+import {
+  cannotMask,
+  missingPortal,
+  missingStatement,
+  notResolvable,
+  prepareAgain,
+  refusalOfFailure,
+} from './refusals.ts';
 import { emptyStatement } from './statements.ts';
+
+/** What SQL's PREPARE can make (manual, PREPARE). */
+const preparable: ReadonlySet<string> = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+]);
 
 export class Resolver {
   readonly #flow: Flow;
@@ -29,27 +46,44 @@ export class Resolver {
       if (entry === undefined) return { error: missingStatement(execute.name) };
       const found = this.prepared(entry);
       if ('error' in found) return found;
-      return { analysis: withArguments(statement, found.analysis ?? emptyStatement) };
+      const { analysis = emptyStatement } = found;
+      // A Parse message can prepare what PREPARE cannot, and EXECUTE would then change names unseen.
+      if (!preparable.has(analysis.kind)) return { error: notResolvable('EXECUTE', execute.name) };
+      return { analysis: withArguments(statement, analysis) };
     }
     if (fetch !== undefined) {
-      const portal = portals.get(fetch.name);
-      if (portal?.analysis === undefined) return { error: missingPortal(fetch.name, 'cursor') };
-      return { analysis: portal.analysis.effects.declare?.inner ?? portal.analysis };
+      const analysis = portals.get(fetch.name)?.analysis;
+      if (analysis === undefined) return { error: missingPortal(fetch.name, 'cursor') };
+      const opened = analysis.effects.declare?.inner ?? analysis;
+      // What such a portal has begun to return is not what its name may stand for by now.
+      if (standsForAnother(opened)) return { error: notResolvable('FETCH', fetch.name) };
+      return { analysis: fetched(opened) };
     }
     return { analysis: statement };
   }
 
-  /** The statement behind a prepared name, analyzed as names resolve now: the backend plans it anew too. */
+  /**
+   * The statement behind a prepared name. The backend resolves its names anew when the search path is
+   * another, or when something that it uses has changed, but not when something new stands before what it
+   * uses: so everything that it has meant under this search path is decided together.
+   */
   prepared(
     entry: PreparedStatement,
   ):
     | { readonly analyzed: AnalyzedText; readonly analysis: StatementAnalysis | undefined }
     | { readonly error: Buffer } {
-    const analyzed = this.#flow.state.context.analyze(entry.text, entry.parameterTypes);
+    const { context } = this.#flow.state;
+    const analyzed = context.analyze(entry.text, entry.parameterTypes);
     const { failure, statements } = analyzed.analysis;
     if (failure !== undefined) return { error: refusalOfFailure(failure) };
-    if (entry.preparedAt === undefined) return { analyzed, analysis: statements[0] };
-    return { analyzed, analysis: statements[entry.preparedAt]?.effects.prepare?.inner };
+    const current =
+      entry.preparedAt === undefined
+        ? statements[0]
+        : statements[entry.preparedAt]?.effects.prepare?.inner;
+    if (current === undefined) return { analyzed, analysis: undefined };
+    const analysis = entry.meanings.under(context.key.searchPath, current);
+    if (analysis === undefined) return { error: prepareAgain };
+    return { analyzed, analysis };
   }
 
   /** The masks of what a statement or portal returns, as far as its name can be resolved now. */
@@ -106,6 +140,8 @@ export class Resolver {
       if (refusal !== undefined) return refusal;
       if (unmaskable !== undefined) return cannotMask(unmaskable);
     }
+    const uncounted = decided.some((item) => isBoundedWrite(item) && !isCountable(item.analysis));
+    if (uncounted) return uncountable(decided);
     for (const item of decided) {
       const limited = this.#flow.events.admit(item);
       if (limited !== undefined) return limited;

@@ -1,11 +1,11 @@
 import type { OperationDecided } from '@chaperone/core/events/types.ts';
 import type { QueryExpectation } from '../backend/expectation.ts';
-import { isBoundedWrite, isCountable, uncountable, unsyncedQuery } from './bounded-writes.ts';
+import { asPipeline, isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { applyNames, changesWhatFollows, leavesUnsure, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
 import type { Undo } from './names.ts';
-import { reservedName, reservedPrefix, tooLong } from './refusals.ts';
+import { reservedName, reservedPrefix, tooLong, unsyncedQuery } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
 import { isLimited, newRun, obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement, mergedEvent } from './statements.ts';
@@ -32,6 +32,8 @@ export class SimpleQuery {
   /** `[at, end)`: the message in the chunk. */
   query(text: string, at: number, end: number): Taken {
     if (!this.#flow.ready()) return 'Wait';
+    // Whether it would be a transaction of its own differs from server version to server version.
+    if (this.#flow.state.inflight.unsynced) return this.#refuser.refuse('Simple', unsyncedQuery);
     return this.#flow.timed(() => this.#query(text, at, end));
   }
 
@@ -132,13 +134,13 @@ export class SimpleQuery {
   ): Taken {
     const { state, events, queue } = this.#flow;
     const [only] = decided;
-    if (decided.length > 1 || only === undefined || !isCountable(only.analysis)) {
+    if (decided.length > 1 || only === undefined) {
       return this.#refuser.decided('Simple', uncountable(decided), event, analyzed, text);
     }
     const run = this.#resolver.run(only.analysis, analyzed.fingerprint, [], 'Simple');
     const decision = events.record(event, analyzed, text);
     queue.record();
-    for (const message of unsyncedQuery(text)) queue.insert(message);
+    for (const message of asPipeline(text)) queue.insert(message);
     queue.skip(at, end);
     const { inflight } = state;
     const silent = { silent: true, barrier: true };
