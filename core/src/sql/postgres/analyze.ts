@@ -2,6 +2,7 @@ import type { RawStmt } from 'libpg-query';
 import type { Analysis, OutputColumn, StatementAnalysis } from '../operation.ts';
 import { tagOf } from './ast.ts';
 import { expandBeneath } from './beneath.ts';
+import { Budget, CapError } from './budget.ts';
 import { checkCaps } from './caps.ts';
 import { parseSql } from './parser.ts';
 import { type AnalyzeContext, Run } from './run.ts';
@@ -25,25 +26,36 @@ export function analyze(text: string, context: AnalyzeContext): Analysis {
   const parsed = parseSql(text);
   if (parsed.failure !== undefined) return { failure: parsed.failure, statements: [] };
   const history = new TextHistory();
-  const statements = parsed.statements.map((statement) => {
-    const analysis = analyzeTree(statement, context);
-    return history.follow(analysis, context.database);
-  });
-  return { statements };
+  const budget = new Budget();
+  try {
+    const statements = parsed.statements.map((statement) => {
+      const analysis = analyzeTree(statement, context, budget);
+      return history.follow(analysis, context.database);
+    });
+    return { statements };
+  } catch (error) {
+    if (!(error instanceof CapError)) throw error;
+    return { failure: { kind: 'Cap', message: error.message }, statements: [] };
+  }
 }
 
-/** Analyzes one parsed statement by itself. */
-export function analyzeTree(statement: RawStmt, context: AnalyzeContext): StatementAnalysis {
+/** Analyzes one parsed statement by itself. Throws CapError when it takes more than `budget` has left. */
+export function analyzeTree(
+  statement: RawStmt,
+  context: AnalyzeContext,
+  budget: Budget = new Budget(),
+): StatementAnalysis {
   const node = statement.stmt;
   if (node === undefined) return notUnderstood('Empty', 'an empty statement', context);
   const kind = tagOf(node);
   try {
-    const run = new Run(context, false);
+    const run = new Run(context, false, budget);
     const outputs = analyzeStatement(run, node);
     run.sweep(node);
     expandBeneath(run);
     return finish(run, kind, outputs);
   } catch (error) {
+    if (error instanceof CapError) throw error;
     // A fault of ours, or a tree too deep for the stack: fail closed, and keep the session alive.
     const reason = error instanceof Error ? error.message : String(error);
     return notUnderstood(kind, `the analysis failed: ${reason}`, context);

@@ -27,6 +27,7 @@ export function bindWith(run: Run, scope: Scope, clause: WithClause | undefined)
     run.visit(body);
     const name = body.ctename ?? '';
     const inner = newScope(scope.parent);
+    if (!recursive) run.budget.search(bound.size);
     inner.ctes = recursive ? bound : new Map(bound);
     const cte: Cte = {
       state: 'Waiting',

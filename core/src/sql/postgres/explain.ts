@@ -43,7 +43,7 @@ function runs(options: readonly Node[] | undefined): boolean {
 
 /** What plain EXPLAIN does: a write becomes a read of the same relation. */
 function explainOnly(run: Run, query: Node | undefined): void {
-  const inner = new Run(run.context, false);
+  const inner = new Run(run.context, false, run.budget);
   analyzeInner(inner, query);
   inner.sweep(query);
   expandBeneath(inner);

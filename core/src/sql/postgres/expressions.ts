@@ -21,7 +21,15 @@ import {
 } from './lineage.ts';
 import { checkOperator, operatorName } from './operators.ts';
 import type { Run } from './run.ts';
-import { findColumn, findFieldOf, findItem, type Item, type Scope, wholeRow } from './scope.ts';
+import {
+  findColumn,
+  findFieldOf,
+  findItem,
+  type Item,
+  type Scope,
+  searchSize,
+  wholeRow,
+} from './scope.ts';
 import { analyzeSelect } from './select.ts';
 import { jsonHandlers } from './sql-json.ts';
 import { checkOperands, isTextType, resolveType } from './types.ts';
@@ -45,7 +53,9 @@ export function analyzeExpression(run: Run, scope: Scope, node: Node | undefined
     return rowLineage;
   }
   run.visit(body);
-  return handler(run, scope, body);
+  const lineage = handler(run, scope, body);
+  run.budget.spend(lineage.values.length + lineage.derived.length);
+  return lineage;
 }
 
 /** True when the tag is that of an expression. */
@@ -134,6 +144,7 @@ export function analyzeColumnRef(run: Run, scope: Scope, body: Body<'ColumnRef'>
     const item = findStarItem(run, scope, fields);
     return item === undefined ? rowLineage : analyzeWholeRow(run, item);
   }
+  run.budget.search(searchSize(scope));
   const parts = nameParts(fields);
   const display = parts.join('.');
   if (parts.length === 1) {
@@ -153,6 +164,7 @@ export function analyzeColumnRef(run: Run, scope: Scope, body: Body<'ColumnRef'>
 }
 
 function analyzeWholeRow(run: Run, item: Item): Lineage {
+  run.budget.spend(item.fields.length);
   if (item.open) run.unknown('a whole row of a relation whose columns are not known');
   // Functions on rows convert each field, by a user-defined cast where there is one.
   checkOperands(

@@ -6,6 +6,7 @@ import {
   type Verb,
   verbClasses,
 } from '../operation.ts';
+import type { Budget } from './budget.ts';
 import type { CatalogRelation } from './catalog.ts';
 
 /** An operation while its columns are still being collected. */
@@ -43,12 +44,19 @@ export class Findings {
   readonly #uses: ColumnUse[] = [];
   readonly #seenUses = { Any: new Set<ColumnId>(), Store: new Set<ColumnId>() };
 
+  readonly #budget: Budget;
+
+  constructor(budget: Budget) {
+    this.#budget = budget;
+  }
+
   get uses(): readonly ColumnUse[] {
     return this.#uses;
   }
 
   /** Adds an operation, or more columns to the same one. */
   add(verb: Verb, resource: readonly string[], details: OperationDetails = {}): OpenOperation {
+    this.#budget.spend(1);
     const reach = details.reach ?? 'Named';
     const operationClass = details.class ?? verbClasses[verb];
     // NUL cannot occur in a name, so the key is unambiguous.
@@ -80,6 +88,7 @@ export class Findings {
 
   /** Any and Store are kept once a column; each lookup counts by itself, since each is one more guess. */
   use(columns: readonly ColumnId[], usage: ColumnUse['usage']): void {
+    this.#budget.spend(columns.length);
     for (const column of columns) {
       this.influences.add(column);
       if (usage !== 'Lookup') {

@@ -19,6 +19,7 @@ import { resolveType } from './types.ts';
 export function analyzeFrom(run: Run, scope: Scope, from: readonly Node[] | undefined): void {
   for (const node of from ?? []) {
     const items = analyzeFromNode(run, scope, scope.items, node);
+    run.budget.search(scope.items.length);
     scope.items = [...scope.items, ...items];
   }
 }
@@ -71,6 +72,7 @@ function plainItem(
   defaultName: string | undefined,
 ): Item {
   if (alias !== undefined) run.visit(alias);
+  run.budget.spend(fields.length);
   return {
     alias: alias?.aliasname ?? defaultName,
     schema: undefined,
@@ -170,16 +172,21 @@ function fromJoin(
   const right =
     join.rarg === undefined ? [] : analyzeFromNode(run, scope, [...before, ...left], join.rarg);
   const both = [...left, ...right];
-  const leftFields = visibleFields(left);
-  const rightFields = visibleFields(right);
+  const natural = join.isNatural === true;
+  const plain = !natural && join.usingClause === undefined && join.alias === undefined;
+  // Only these look at the columns; along a row of plain joins, gathering them takes the square.
+  const leftFields = plain ? [] : visibleFields(run, left);
+  const rightFields = plain ? [] : visibleFields(run, right);
   const open = both.some((item) => item.open && item.columnsVisible);
   let using = nameParts(join.usingClause);
-  if (join.isNatural === true) {
+  if (natural) {
+    run.budget.search(leftFields.length * rightFields.length);
     if (open) run.unknown('a natural join with a relation whose columns are not known');
     using = leftFields
       .map((field) => field.name)
       .filter((name) => rightFields.some((field) => field.name === name));
   }
+  run.budget.search(using.length * (leftFields.length + rightFields.length + using.length));
   const merged: Field[] = [];
   for (const name of using) {
     const leftField = only(leftFields, name);
@@ -229,8 +236,10 @@ function fromJoin(
   return [joined, ...hidden, ...usingItem];
 }
 
-function visibleFields(items: readonly Item[]): readonly Field[] {
-  return items.filter((item) => item.columnsVisible).flatMap((item) => item.fields);
+function visibleFields(run: Run, items: readonly Item[]): readonly Field[] {
+  const visible = items.filter((item) => item.columnsVisible);
+  for (const item of visible) run.budget.spend(item.fields.length);
+  return visible.flatMap((item) => item.fields);
 }
 
 function only(fields: readonly Field[], name: string): Field | undefined {

@@ -32,6 +32,8 @@ const plainCasts = words(`
 /** A type's name after ::, with nothing after it that could make it the schema of another. */
 const castType =
   /[ \t\n\r\f\v]*(?:pg_catalog\.)?([a-z_][a-z0-9_]*)(?![\w$\u0080-\uffff])(?!\s*(?:\.|\/\*|--))/iy;
+/** Of pg_dump's `set_config(name, …) FROM pg_settings WHERE name = '…'` a literal far from the call counts. */
+const readsElsewhere = 'set_config';
 const keepNumbers = 1;
 const keepAll = 2;
 
@@ -85,6 +87,7 @@ export class LiteralContext {
       if (kind !== TokenKind.Word && kind !== TokenKind.QuotedIdentifier) this.#afterCast = false;
       if (this.#atStart) this.#begin(kind, start, end);
       else if (kind === TokenKind.Word) this.#word(start, end);
+      if (isReadsElsewhere(kind, this.#text, start, end)) this.#plain = false;
     }
     this.#remember(kind, start, end);
   }
@@ -190,6 +193,15 @@ export class LiteralContext {
   #last(): string {
     return lower(this.#text, this.#start, this.#end);
   }
+}
+
+/** In any letter case, as a word or in double quotes: a name that only looks alike costs no more than a key. */
+function isReadsElsewhere(kind: TokenKind, text: string, start: number, end: number): boolean {
+  const quotes = kind === TokenKind.QuotedIdentifier ? 1 : 0;
+  return (
+    end - start === readsElsewhere.length + 2 * quotes &&
+    lower(text, start + quotes, end - quotes) === readsElsewhere
+  );
 }
 
 /** At most nine decimal digits and nothing else: an int4. */

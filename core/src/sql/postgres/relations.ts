@@ -89,6 +89,7 @@ export function fieldsOf(
   if (relation.kind === 'S' && relation.columns.length === 0) {
     return sequenceColumns.map((name) => ({ name, lineage: constantLineage(), entry }));
   }
+  run.budget.spend(relation.columns.length);
   const own = columnLineages(run.context.catalog, relation);
   const beneath = isView(relation) ? viewOf(run, relation).fields : undefined;
   return relation.columns.map((column, index) => {

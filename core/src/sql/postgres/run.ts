@@ -1,4 +1,5 @@
 import type { SessionEffects } from '../operation.ts';
+import { Budget } from './budget.ts';
 import type { Catalog } from './catalog.ts';
 import { Findings } from './findings.ts';
 
@@ -34,7 +35,9 @@ export class Run {
   readonly context: AnalyzeContext;
   /** True for a definition of the target's owner: code that it calls is the owner's, not the client's. */
   readonly insideView: boolean;
-  readonly findings = new Findings();
+  readonly findings: Findings;
+  /** Shared by all statements of a text; a view's definition has its own. */
+  readonly budget: Budget;
   effects: SessionEffects = {};
   hasWhere = false;
   /** The setting's name, within a query of pg_settings that asks for just one. */
@@ -44,13 +47,16 @@ export class Run {
   readonly #visited = new Set<object>();
   readonly #opaque = new Set<object>();
 
-  constructor(context: AnalyzeContext, insideView: boolean) {
+  constructor(context: AnalyzeContext, insideView: boolean, budget: Budget = new Budget()) {
+    this.budget = budget;
+    this.findings = new Findings(budget);
     this.context = context;
     this.insideView = insideView;
   }
 
   /** Marks a node's body as handled; its children must be handled too. */
   visit(body: object): void {
+    this.budget.spend(1);
     this.#visited.add(body);
   }
 

@@ -56,6 +56,16 @@ const systemColumnNames: ReadonlySet<string> = new Set([
   'tableoid',
 ]);
 
+/** How many entries looking a name up in the scope and those around it may go through. */
+export function searchSize(scope: Scope): number {
+  let size = 0;
+  for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
+    size += 1 + level.items.length;
+    for (const item of level.items) size += item.fields.length;
+  }
+  return size;
+}
+
 /** The outcome of looking a name up. `Ambiguous` and `undefined` both mean that it is not understood. */
 export type Found = Lineage | 'Ambiguous' | undefined;
 

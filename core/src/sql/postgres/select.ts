@@ -8,6 +8,7 @@ import {
   nameParts,
   stringOf,
 } from './ast.ts';
+import { checkWidth } from './budget.ts';
 import { columnName } from './column-name.ts';
 import { analyzeCondition } from './conditions.ts';
 import { bindWith } from './cte.ts';
@@ -24,7 +25,15 @@ import { derive, type Lineage, merge, rowLineage } from './lineage.ts';
 import { lockRelations } from './locking.ts';
 import { checkOperator } from './operators.ts';
 import type { Run } from './run.ts';
-import { type Field, findColumn, type Item, newScope, readField, type Scope } from './scope.ts';
+import {
+  type Field,
+  findColumn,
+  type Item,
+  newScope,
+  readField,
+  type Scope,
+  searchSize,
+} from './scope.ts';
 
 /** How deep queries may be nested before they count as not understood. */
 const maxDepth = 100;
@@ -118,24 +127,33 @@ export function analyzeTargets(
       const items = qualified
         ? [findStarItem(run, scope, reference.fields as Node[])]
         : scope.items.filter((item) => item.columnsVisible);
-      for (const item of items) if (item !== undefined) fields.push(...expand(run, item));
+      for (const item of items) if (item !== undefined) addStar(fields, expand(run, item));
       continue;
     }
     const indirection = bodyOf(target.val, 'A_Indirection');
     if (indirection?.indirection?.some((step) => 'A_Star' in step) === true) {
-      fields.push(...expandComposite(run, scope, target.val as Node));
+      addStar(fields, expandComposite(run, scope, target.val as Node));
       continue;
     }
     fields.push({
       name: target.name ?? columnName(target.val),
       lineage: analyzeExpression(run, scope, target.val),
     });
+    checkWidth(fields.length);
   }
   return fields;
 }
 
+/** Each star may double what the last one gave, so the width is checked before anything is added. */
+function addStar(fields: Field[], added: readonly Field[]): void {
+  checkWidth(fields.length + added.length);
+  for (const field of added) fields.push(field);
+}
+
 function expand(run: Run, item: Item): Field[] {
   if (item.open) run.unknown(`${item.alias ?? ''}.*: the columns are not known`);
+  checkWidth(item.fields.length);
+  run.budget.spend(item.fields.length);
   return item.fields.map((field) => ({ name: field.name, lineage: readField(field) }));
 }
 
@@ -268,6 +286,7 @@ function outputNamed(
   const reference = bodyOf(node, 'ColumnRef')?.fields;
   const name = reference?.length === 1 ? stringOf(reference[0]) : undefined;
   if (name === undefined) return undefined;
+  run.budget.search(fields.length);
   const matches = fields.filter((field) => field.name === name);
   return matches.length === 0 ? undefined : merge(matches.map((field) => field.lineage));
 }
@@ -288,6 +307,7 @@ function analyzeGrouping(run: Run, scope: Scope, fields: readonly Field[], node:
   }
   const reference = bodyOf(node, 'ColumnRef')?.fields;
   const name = reference?.length === 1 ? stringOf(reference[0]) : undefined;
+  run.budget.search(searchSize(scope));
   const local: Scope = { parent: undefined, items: scope.items, ctes: undefined };
   const input = name === undefined ? undefined : findColumn(local, name);
   if (input === undefined) {

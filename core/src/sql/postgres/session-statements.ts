@@ -134,7 +134,7 @@ export const sessionHandlers: StatementHandlers = {
  * could never be allowed is refused before it is kept.
  */
 function analyzeHeld(run: Run, query: Node | undefined): StatementAnalysis {
-  const inner = new Run(run.context, false);
+  const inner = new Run(run.context, false, run.budget);
   const outputs = analyzeInner(inner, query);
   inner.sweep(query);
   expandBeneath(inner);

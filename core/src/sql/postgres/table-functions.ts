@@ -38,7 +38,7 @@ function jsonColumns(
     run.ignore(column.pathspec);
     run.ignore(column.format);
     if (column.coltype === 'JTC_NESTED') {
-      fields.push(...jsonColumns(run, scope, column.columns, source));
+      for (const field of jsonColumns(run, scope, column.columns, source)) fields.push(field);
       continue;
     }
     const { typeOid } = resolveType(run, column.typeName);

@@ -40,22 +40,31 @@ export function viewOf(run: Run, relation: CatalogRelation): ViewAnalysis {
       byOid.delete(relation.oid);
       return notUnderstood('the SQL parser is not available');
     }
-    const parsed = parseDefinition(relation.definition);
-    const select = bodyOf(parsed?.statements?.[0]?.stmt, 'SelectStmt');
-    if (select === undefined || parsed?.statements?.length !== 1) {
-      analysis = notUnderstood('its definition is not a query');
-    } else {
-      const searchPath = relation.definitionPath ?? ['pg_catalog'];
-      const inner = new Run({ ...run.context, searchPath }, true);
-      inner.visit(select);
-      const fields = analyzeSelect(inner, select, undefined);
-      inner.sweep(select);
-      expandBeneath(inner);
-      analysis = describe(inner, relation, fields);
+    try {
+      analysis = analyzeDefinition(run, relation);
+    } catch (error) {
+      // Too much for this statement says nothing about the next one, and it did not read itself.
+      byOid.delete(relation.oid);
+      throw error;
     }
     byOid.set(relation.oid, analysis);
   }
   return analysis;
+}
+
+function analyzeDefinition(run: Run, relation: CatalogRelation): ViewAnalysis {
+  const parsed = parseDefinition(relation.definition);
+  const select = bodyOf(parsed?.statements?.[0]?.stmt, 'SelectStmt');
+  if (select === undefined || parsed?.statements?.length !== 1) {
+    return notUnderstood('its definition is not a query');
+  }
+  const searchPath = relation.definitionPath ?? ['pg_catalog'];
+  const inner = new Run({ ...run.context, searchPath }, true);
+  inner.visit(select);
+  const fields = analyzeSelect(inner, select, undefined);
+  inner.sweep(select);
+  expandBeneath(inner);
+  return describe(inner, relation, fields);
 }
 
 function parseDefinition(definition: string | undefined): ParseOutcome | undefined {
