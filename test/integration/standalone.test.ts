@@ -174,6 +174,19 @@ test('resources that never were valid are an error with file, line, object and f
   expect(standalone.err).toMatch(/CHP-1010.*policies\.yaml:\d+: .*data\/reporting.*action/);
 });
 
+test('a reference that does not resolve is logged once, and keeps nothing from starting', async () => {
+  const path = join(directory, 'policies.yaml');
+  const text = readFileSync(path, 'utf8');
+  writeFileSync(path, text.replace('- name: support-tool', '- name: support-tools'));
+  const standalone = spawn(...anyPorts);
+  await standalone.running();
+  await standalone.end('SIGTERM');
+  const lines = standalone.err.split('\n').filter((line) => line.includes('CHP-1011'));
+  expect(lines).toEqual([
+    expect.stringMatching(/MachineIdentity payments\/support-tools does not exist/),
+  ]);
+});
+
 test('a directory that is not there is an error, and is not made', async () => {
   const missing = join(directory, 'missing');
   const standalone = StandaloneProcess.spawn(program, [missing]);
