@@ -6,8 +6,8 @@ import { TransactionStatus } from './messages/types.ts';
 /** What both directions of one session know of it. */
 export class SessionState {
   readonly inflight = new Inflight();
-  readonly statements = new NameTable<PreparedStatement>(this.inflight);
-  readonly portals = new NameTable<Portal>(this.inflight);
+  readonly statements = new NameTable<PreparedStatement>(this.inflight, ({ text }) => text);
+  readonly portals = new NameTable<Portal>(this.inflight, ({ statementText }) => statementText);
   /** Of the last ReadyForQuery. */
   status: number = TransactionStatus.Idle;
   /** What decisions are made by; replaced when policy, catalog, role or search path change. */

@@ -65,7 +65,7 @@ export class Answers {
     }
     if (!(first.silent && type !== Backend.RowDescription)) this.#flow.pass(at, end);
     inflight.shift();
-    if (first.barrier) this.#flow.events.settled();
+    if (first.barrier || inflight.letsGoOn) this.#flow.events.settled();
   }
 
   #expect(type: number, expected: number): void {

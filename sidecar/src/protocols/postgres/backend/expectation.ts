@@ -142,6 +142,9 @@ export type Expectation =
   | InBandExpectation
   | InBandSyncExpectation;
 
+/** What is kept for each message takes memory, and a client can send them faster than a backend answers. */
+const maxInflight = 4096;
+
 /** First in, first out; barriers are counted, since every decision asks for them. */
 export class Inflight {
   #items: Expectation[] = [];
@@ -176,6 +179,16 @@ export class Inflight {
 
   get length(): number {
     return this.#items.length - this.#head;
+  }
+
+  /** So many that no more are sent before some are answered. */
+  get isFull(): boolean {
+    return this.length >= maxInflight;
+  }
+
+  /** The moments at which a client that waited for answers may go on: none are due, or half as many. */
+  get letsGoOn(): boolean {
+    return this.length === 0 || this.length === maxInflight / 2;
   }
 
   get hasBarrier(): boolean {

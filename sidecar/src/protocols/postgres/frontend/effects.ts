@@ -97,6 +97,15 @@ export function applyNames(
   return undo;
 }
 
+/** It would make a name for which there is no room. */
+export function lacksRoom({ effects }: StatementAnalysis, state: SessionState): boolean {
+  const { prepare, declare } = effects;
+  return (
+    (prepare !== undefined && state.statements.isFull(prepare.name)) ||
+    (declare !== undefined && state.portals.isFull(declare.name))
+  );
+}
+
 /** Takes changes back, newest first. */
 export function takeBack(undo: readonly Undo[]): void {
   for (const back of undo.toReversed()) back();

@@ -13,7 +13,7 @@ import { ProtocolError } from '../messages/protocol-error.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import { isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText } from './decision-context.ts';
-import { applyNames, changesWhatFollows, standsForAnother, takeBack } from './effects.ts';
+import { applyNames, changesWhatFollows, lacksRoom, standsForAnother, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
 import { Meanings } from './meanings.ts';
 import type { Portal, PreparedStatement } from './names.ts';
@@ -24,6 +24,7 @@ import {
   reservedName,
   reservedPrefix,
   tooLong,
+  tooManyNames,
 } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
 import { isLimited, obligationsOf, type Resolver } from './resolver.ts';
@@ -63,6 +64,7 @@ export class ExtendedQuery {
     if (statement.startsWith(reservedPrefix)) {
       return this.#refuser.refuse('Extended', reservedName(statement));
     }
+    if (state.statements.isFull(statement)) return this.#noRoom();
     // PostgreSQL drops the unnamed statement before it looks at the new one.
     if (statement === '') state.statements.delete('');
     const refused = this.#refuseAtParse(text, parameterTypes);
@@ -83,6 +85,13 @@ export class ExtendedQuery {
     return entry;
   }
 
+  /** What is in flight may make room, once it is answered. */
+  #noRoom(): Taken {
+    const { inflight, copyIn } = this.#flow.state;
+    if (inflight.length > 0 && !copyIn) return this.#flow.wait();
+    return this.#refuser.refuse('Extended', tooManyNames);
+  }
+
   /** Refuses what no parameters could make allowed; the final decision is made at Bind. */
   #refuseAtParse(text: string, parameterTypes: readonly number[]): Taken | undefined {
     const analyzed = this.#flow.state.context.analyze(text, parameterTypes);
@@ -93,6 +102,9 @@ export class ExtendedQuery {
       const made = statement.effects.prepare?.name;
       if (made?.startsWith(reservedPrefix)) {
         return this.#refuser.refuse('Extended', reservedName(made));
+      }
+      if (lacksRoom(statement, this.#flow.state)) {
+        return this.#refuser.refuse('Extended', tooManyNames);
       }
       if (standsForAnother(statement)) continue;
       const { refusal, event } = this.#resolver.decide(statement, analyzed.fingerprint, 'Extended');
@@ -153,6 +165,7 @@ export class ExtendedQuery {
     const { state, events } = this.#flow;
     const entry = state.statements.get(statement);
     if (entry === undefined) return this.#refuser.refuse('Extended', missingStatement(statement));
+    if (state.portals.isFull(portal)) return this.#noRoom();
     const found = this.#resolver.prepared(entry);
     if ('error' in found) return this.#refuser.refuse('Extended', found.error);
     const { analyzed, analysis } = found;

@@ -99,6 +99,11 @@ export class Frontend {
       const end = at + messageBytes(view, at, type);
       if (this.#discards(type)) this.#flow.stream(view, at, end, false);
       else {
+        // While COPY data flows nothing is answered before its end, which the client has to send.
+        if (this.#flow.state.inflight.isFull && !this.#flow.state.copyIn) {
+          this.#flow.wait();
+          break;
+        }
         const taken =
           end <= length ? this.#message(type, view, at, end) : this.#part(type, view, at, end);
         if (taken === 'Wait') break;

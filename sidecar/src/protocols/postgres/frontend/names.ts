@@ -53,8 +53,19 @@ interface Version<T> {
 /** PostgreSQL's NAMEDATALEN less one: a longer name of a statement or portal is cut there, at any byte. */
 const maxNameBytes = 63;
 
+/** Of one session and kind: what a name stands for is kept as long as the session wants it. */
+const maxNames = 10_000;
+const maxTextChars = 16 * 1024 * 1024;
+
 function keyOf(name: string): string {
   return Buffer.from(name).toString('latin1', 0, maxNameBytes);
+}
+
+/** What is answered and not taken back stays, so nothing beneath it is needed. */
+function forgetBeneathAnswered<T>(newest: Version<T> | undefined, firstNumber: number): void {
+  for (let one = newest; one !== undefined; one = one.previous) {
+    if (!one.undone && one.number < firstNumber) one.previous = undefined;
+  }
 }
 
 /**
@@ -66,9 +77,25 @@ export class NameTable<T> {
   readonly #newest = new Map<string, Version<T>>();
   /** Deletions that may still be taken back, oldest first. */
   readonly #deleted: { readonly key: string; readonly version: Version<T> }[] = [];
+  readonly #textOf: (value: T) => string;
+  /** Characters of the texts of all versions, and of those forgotten since they were last counted. */
+  #maxChars = 0;
 
-  constructor(numbers: Numbers) {
+  constructor(numbers: Numbers, textOf: (value: T) => string) {
     this.#numbers = numbers;
+    this.#textOf = textOf;
+  }
+
+  /**
+   * Whether one more is too much: too many names, unless it has this one or it is the unnamed, or too much
+   * text, counting what may still be taken back.
+   */
+  isFull(name: string): boolean {
+    if (this.#maxChars >= maxTextChars) this.#count();
+    if (this.#maxChars >= maxTextChars) return true;
+    if (this.#newest.size < maxNames || name === '' || this.#newest.has(keyOf(name))) return false;
+    this.#forgetDeleted(this.#numbers.firstNumber);
+    return this.#newest.size >= maxNames;
   }
 
   get(name: string): T | undefined {
@@ -104,11 +131,9 @@ export class NameTable<T> {
       previous: this.#newest.get(key),
       undone: false,
     };
-    for (let older = version.previous; older !== undefined; older = older.previous) {
-      // Answered and not taken back: it stays, so nothing beneath it is needed.
-      if (!older.undone && older.number < firstNumber) older.previous = undefined;
-    }
+    forgetBeneathAnswered(version.previous, firstNumber);
     this.#newest.set(key, version);
+    if (value !== undefined) this.#maxChars += this.#textOf(value).length;
     if (value === undefined) this.#deleted.push({ key, version });
     return () => {
       version.undone = true;
@@ -117,6 +142,18 @@ export class NameTable<T> {
       if (top === undefined) this.#newest.delete(key);
       else this.#newest.set(key, top);
     };
+  }
+
+  #count(): void {
+    const { firstNumber } = this.#numbers;
+    this.#forgetDeleted(firstNumber);
+    this.#maxChars = 0;
+    for (const newest of this.#newest.values()) {
+      forgetBeneathAnswered(newest, firstNumber);
+      for (let one: Version<T> | undefined = newest; one !== undefined; one = one.previous) {
+        if (one.value !== undefined) this.#maxChars += this.#textOf(one.value).length;
+      }
+    }
   }
 
   #forgetDeleted(firstNumber: number): void {

@@ -69,6 +69,14 @@ export const unsyncedQuery: Buffer = errorReport({
   hint: 'Send a Sync first.',
 });
 
+/** More names, or longer texts behind them, than one session may keep. */
+export const tooManyNames: Buffer = errorReport({
+  severity: 'ERROR',
+  sqlstate: '54000',
+  message: 'the session keeps too many prepared statements or cursors, or too much text of them',
+  hint: 'Close those that are not needed any more (DEALLOCATE, CLOSE, or the driver’s statement cache).',
+});
+
 /** A statement longer than the analyzer takes is not understood, so not forwarded. */
 export function tooLong(maxBytes: number): Buffer {
   return errorReport({

@@ -2,10 +2,10 @@ import type { OperationDecided } from '@chaperone/core/events/types.ts';
 import type { QueryExpectation } from '../backend/expectation.ts';
 import { asPipeline, isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
-import { applyNames, changesWhatFollows, leavesUnsure, takeBack } from './effects.ts';
+import { applyNames, changesWhatFollows, lacksRoom, leavesUnsure, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
 import type { Undo } from './names.ts';
-import { reservedName, reservedPrefix, tooLong, unsyncedQuery } from './refusals.ts';
+import { reservedName, reservedPrefix, tooLong, tooManyNames, unsyncedQuery } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
 import { isLimited, newRun, obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement, mergedEvent } from './statements.ts';
@@ -82,6 +82,7 @@ export class SimpleQuery {
       if (made?.startsWith(reservedPrefix)) {
         return () => this.#refuser.refuse('Simple', reservedName(made));
       }
+      if (lacksRoom(statement, state)) return () => this.#refuser.refuse('Simple', tooManyNames);
       const resolved = this.#resolver.resolve(statement);
       if ('error' in resolved) return () => this.#refuser.missingName(resolved.error);
       if (unsure && statement.kind !== 'TransactionStmt') {
