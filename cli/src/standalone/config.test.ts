@@ -21,7 +21,7 @@ function file(text: string): string {
 }
 
 test('flags come before the environment, the environment before the file', () => {
-  const path = file('listenPort: 1\nopsPort: 2\nspoolMaxBytes: 2Mi\nlogLevel: warn\n');
+  const path = file('listenPort: 1\nopsPort: 2\nspoolMaxBytes: 32Mi\nlogLevel: warn\n');
   expect(
     readStandaloneConfig(['dir', '--config', path, '--listen-port=5'], {
       CHAPERONE_OPS_PORT: '6',
@@ -32,7 +32,7 @@ test('flags come before the environment, the environment before the file', () =>
     directory: 'dir',
     listenPort: 5,
     opsPort: 6,
-    spoolMaxBytes: 2 * 1024 * 1024,
+    spoolMaxBytes: 32 * 1024 * 1024,
     logLevel: 'warn',
     listenHost: '127.0.0.1',
     requireTls: false,

@@ -51,7 +51,7 @@ export const standaloneSchema = {
   },
   spoolMaxBytes: {
     type: 'bytes',
-    minBytes: 1024 * 1024,
+    minBytes: 16 * 1024 * 1024,
     default: '256Mi',
     help: 'Bound of what is recorded and not yet in the store. Statements are refused beyond it.',
   },
