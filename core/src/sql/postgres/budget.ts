@@ -2,8 +2,8 @@
 export const maxFields = 1664;
 
 /**
- * Units of work that one text may take. A unit is about one object made or one list entry copied; an INSERT
- * with as many values as the caps of the text allow takes about a fifth of them.
+ * Units of work that one text may take. A unit is about one object made or one list entry copied. An
+ * INSERT of 64,000 values into one table takes 3 % of them.
  */
 export const maxWork = 2_000_000;
 
