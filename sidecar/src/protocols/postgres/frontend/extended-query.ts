@@ -13,7 +13,13 @@ import { ProtocolError } from '../messages/protocol-error.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import { isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText } from './decision-context.ts';
-import { applyNames, changesWhatFollows, lacksRoom, standsForAnother, takeBack } from './effects.ts';
+import {
+  applyNames,
+  changesWhatFollows,
+  lacksRoom,
+  standsForAnother,
+  takeBack,
+} from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
 import { Meanings } from './meanings.ts';
 import type { Portal, PreparedStatement } from './names.ts';
