@@ -50,7 +50,7 @@ export class Gateway {
       clock,
       logger,
       metrics: this.metrics,
-      views: new PolicyViews(),
+      views: new PolicyViews(() => this.metrics.policyApplied()),
       gatekeeper: new Gatekeeper(recorder, clock),
       ...(tls && { tls }),
       ...(requireTls !== undefined && { requireTls }),

@@ -11,11 +11,20 @@ export interface PolicyView {
 /** Compiles each bundle once for all the sessions that it concerns. */
 export class PolicyViews {
   readonly #views = new WeakMap<PolicyBundle, Map<string, PolicyView>>();
+  readonly #applied: () => void;
+
+  /** `applied`: called for each bundle that comes into use. */
+  constructor(applied: () => void = () => {}) {
+    this.#applied = applied;
+  }
 
   /** Undefined when the bundle does not open that target to its identity. */
   get(bundle: PolicyBundle, targetUid: string): PolicyView | undefined {
     let byTarget = this.#views.get(bundle);
-    if (byTarget === undefined) this.#views.set(bundle, (byTarget = new Map()));
+    if (byTarget === undefined) {
+      this.#views.set(bundle, (byTarget = new Map()));
+      this.#applied();
+    }
     let view = byTarget.get(targetUid);
     if (view === undefined) {
       const target = bundle.targets.find((candidate) => candidate.target.uid === targetUid);

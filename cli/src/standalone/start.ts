@@ -27,7 +27,6 @@ import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry, recorderMetricsFor } from '@chaperone/runtime/metrics/metrics.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
 import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
-import { compileWasmOnce } from '@chaperone/runtime/wasm.ts';
 import { Gateway } from '@chaperone/sidecar/gateway.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
@@ -80,7 +79,6 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
   }
   const state = join(directory, '.chaperone');
   mkdirSync(state, { recursive: true, mode: 0o700 });
-  compileWasmOnce();
   await loadParser();
   const closers: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {

@@ -11,7 +11,7 @@ describe('effects on the session', () => {
     ['select 1', {}],
     ['begin isolation level serializable', { transaction: 'Begin' }],
     ['start transaction read only', { transaction: 'Begin' }],
-    ['commit and chain', { transaction: 'Commit' }],
+    ['commit and chain', { transaction: 'Commit', chain: true }],
     ['end', { transaction: 'Commit' }],
     ['rollback', { transaction: 'Rollback', resolution: true }],
     ['abort', { transaction: 'Rollback', resolution: true }],
