@@ -81,9 +81,12 @@ export class Stage {
     return JSON.parse(lines.all().join('')) as Ticket;
   }
 
-  /** Connects as an identity, with a ticket of its own. Throws what the client gets when it is refused. */
-  async connect(identity: string): Promise<Caller> {
-    const { host, port, user, password } = await this.ticket(identity);
+  /**
+   * Connects as an identity, with a ticket of its own unless one is given. Throws what the client gets when it
+   * is refused.
+   */
+  async connect(identity: string, ticket?: Ticket): Promise<Caller> {
+    const { host, port, user, password } = ticket ?? (await this.ticket(identity));
     const caller = await Caller.connect(identity, this.#callers.length, {
       ...{ host, port, user, password },
       database: this.shop.database,

@@ -13,7 +13,8 @@ async function recordedSessions({ stage }: Play): Promise<string[]> {
     for await (const session of stage.record.sessions({ order: 'oldest' }, all.limit)) {
       if (session.identity === undefined) continue; // a program's own
       if (session.closed === undefined || session.known > session.acknowledged) return false;
-      ids.push(session.id);
+      // One that was refused at login is on record, too, and never was a caller's session.
+      if (session.closed.reason !== 'Refused') ids.push(session.id);
     }
     return true;
   });

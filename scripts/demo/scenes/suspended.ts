@@ -11,6 +11,8 @@ export async function suspended(play: Play): Promise<void> {
     'identities.yaml is edited while nightly-report waits for a long report.',
   );
   const caller = await stage.connect('nightly-report');
+  // Made beforehand: a suspended identity is given none.
+  const ticket = await stage.ticket('nightly-report');
   const isRunning = async (): Promise<boolean> =>
     (await stage.postgres.query<{ n: number }>(running)).rows[0]!.n > 0;
 
@@ -36,7 +38,7 @@ export async function suspended(play: Play): Promise<void> {
   screen.holds('and the statement was stopped in the database, too');
 
   screen.statement(caller.identity, '(connects again)');
-  const again = await stage.connect('nightly-report').then(() => undefined, refusedLogin);
+  const again = await stage.connect('nightly-report', ticket).then(() => undefined, refusedLogin);
   expectThat(again !== undefined, 'a suspended identity could connect');
   show(screen, again);
   expectThat(again.code === '28000', `SQLSTATE 28000 was expected, not ${again.code}`);
