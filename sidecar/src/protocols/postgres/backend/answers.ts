@@ -108,20 +108,8 @@ export class Answers {
     end: number,
   ): void {
     const { execution, run } = expectation;
+    if (this.#copy(run, execution, type, view, at, end)) return;
     switch (type) {
-      case Backend.CopyInResponse:
-        this.#flow.state.copyIn = true;
-        this.#flow.state.inflight.dropSyncsBehindFirst();
-        this.#flow.pass(at, end);
-        this.#flow.events.settled();
-        return;
-      case Backend.CopyOutResponse:
-        this.#rows.beginCopy(run, execution, view, at, end);
-        return;
-      case Backend.CopyDone:
-        this.#endCopyOut(execution);
-        if (execution.cut === undefined) this.#flow.pass(at, end);
-        return;
       case Backend.CommandComplete:
       case Backend.EmptyQueryResponse:
       case Backend.PortalSuspended:
@@ -181,23 +169,10 @@ export class Answers {
     }
     const run = query.runs[query.index];
     if (run === undefined) throw unexpected(type);
+    if (this.#copy(run, execution, type, view, at, end)) return;
     switch (type) {
       case Backend.RowDescription:
         this.#rows.describe(run, execution, view, at, end);
-        return;
-      case Backend.CopyInResponse:
-        this.#flow.state.copyIn = true;
-        // Every Sync sent so far is read, and ignored, as part of the COPY data.
-        this.#flow.state.inflight.dropSyncsBehindFirst();
-        this.#flow.pass(at, end);
-        this.#flow.events.settled();
-        return;
-      case Backend.CopyOutResponse:
-        this.#rows.beginCopy(run, execution, view, at, end);
-        return;
-      case Backend.CopyDone:
-        this.#endCopyOut(execution);
-        if (execution.cut === undefined) this.#flow.pass(at, end);
         return;
       case Backend.CommandComplete:
         break;
@@ -215,6 +190,35 @@ export class Answers {
     }
     this.#flow.pass(at, end);
     if (execution.recordResults) this.#flow.events.recordResult(execution, view.subarray(at, end));
+  }
+
+  /** COPY begins and ends alike in both protocols; false when the message is not of a COPY. */
+  #copy(
+    run: StatementRun,
+    execution: Execution,
+    type: number,
+    view: Buffer,
+    at: number,
+    end: number,
+  ): boolean {
+    switch (type) {
+      case Backend.CopyInResponse:
+        this.#flow.state.copyIn = true;
+        // Every Sync sent so far is read, and ignored, as part of the COPY data.
+        this.#flow.state.inflight.dropSyncsBehindFirst();
+        this.#flow.pass(at, end);
+        this.#flow.events.settled();
+        return true;
+      case Backend.CopyOutResponse:
+        this.#rows.beginCopy(run, execution, view, at, end);
+        return true;
+      case Backend.CopyDone:
+        this.#endCopyOut(execution);
+        if (execution.cut === undefined) this.#flow.pass(at, end);
+        return true;
+      default:
+        return false;
+    }
   }
 
   #endCopyOut(execution: Execution): void {
