@@ -12,7 +12,7 @@ const transform = {
   ],
 };
 const common = { transform, extensionsToTreatAsEsm: ['.ts'], testEnvironment: 'node' };
-const workspaces = ['core', 'runtime', 'control', 'sidecar', 'collector', 'cli'];
+const workspaces = ['core', 'runtime', 'control', 'sidecar', 'collector', 'operator', 'cli'];
 
 /** Unit tests stand beside their source; what needs a process or a network stands in test/. */
 export default {

@@ -62,6 +62,7 @@ function objectType(schema: EventSchema): string {
 
 function typeOf(schema: EventSchema): string {
   if (schema.$ref !== undefined) return refName(schema.$ref);
+  if (schema.oneOf !== undefined) return schema.oneOf.map(typeOf).join(' | ');
   const literals = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);
   if (literals !== undefined) {
     return literals

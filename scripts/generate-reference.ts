@@ -90,6 +90,15 @@ function fields(schema: EventSchema, prefix = ''): string[][] {
     const path = `${prefix}${name}`;
     const mark = required.includes(name) ? '' : ' (optional)';
     const own = [`\`${path}\`${mark}`, typeText(property), property.description ?? ''];
+    if (property.oneOf !== undefined) {
+      const forms = property.oneOf.flatMap((form) => {
+        const [label] = Object.values(form.properties ?? {}).flatMap(
+          ({ const: value }) => value ?? [],
+        );
+        return fields(form, `${path}(${label}).`);
+      });
+      return [[own[0]!, 'one of', property.description ?? ''], ...forms];
+    }
     const nested = property.items?.properties === undefined ? property : property.items;
     return [own, ...fields(nested, `${path}${nested === property ? '.' : '[].'}`)];
   });

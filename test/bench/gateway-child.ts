@@ -96,9 +96,13 @@ const recorder = createRecorder({
 metrics.follow(recorder);
 const gateway = new Gateway({
   control: {
+    proof: 'Password',
     authenticate: (_user, secret) => {
       if (secret !== settings.password) throw new ControlRefusal('CHP-2001', 'wrong', 'none');
-      return Promise.resolve({ identityUid: 'identity', ticketId: 'bench' });
+      return Promise.resolve({
+        identityUid: 'identity',
+        proof: { method: 'Ticket', ticket: 'bench' },
+      });
     },
     bundle: () => bundle,
     subscribe: () => () => {},

@@ -1,5 +1,5 @@
 import { recordedContent } from '@chaperone/core/events/recording.ts';
-import type { EventBody } from '@chaperone/core/events/types.ts';
+import type { EventBody, SessionOpened } from '@chaperone/core/events/types.ts';
 import type { RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
 import type { EventView } from '../query/render.ts';
@@ -49,6 +49,17 @@ function plural(count: number, one: string): string {
   return `${count} ${one}${count === 1 ? '' : 's'}`;
 }
 
+function proofText(proof: SessionOpened['proof']): string {
+  switch (proof.method) {
+    case 'Ticket':
+      return `ticket ${proof.ticket}`;
+    case 'Pod':
+      return `pod ${proof.namespace}/${proof.pod}, ServiceAccount ${proof.serviceAccount}`;
+    case 'ServiceAccountToken':
+      return `token of ServiceAccount ${proof.namespace}/${proof.serviceAccount}`;
+  }
+}
+
 function describe(line: Line): string[] {
   switch (line.type) {
     case 'SessionOpened': {
@@ -57,7 +68,7 @@ function describe(line: Line): string[] {
       return [
         `opened by ${identity.namespace}/${identity.name} of ${identity.owner}, for: ${identity.purpose}`,
         `  from ${source.address}:${source.port}${by} to ${target.namespace}/${target.name}, database ${database}`,
-        `  policy version ${policy.version}, ${enforcement}, ticket ${line.proof.ticket}`,
+        `  policy version ${policy.version}, ${enforcement}, ${proofText(line.proof)}`,
       ];
     }
     case 'OperationDecided': {

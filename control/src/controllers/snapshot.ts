@@ -1,3 +1,4 @@
+import type { VersionVector } from '@chaperone/core/control/wire.ts';
 import type { Stored, StoredKind, WatchBatch } from '../store/resource-store.ts';
 
 /** `namespace/name`; the namespace is empty for kinds without one. */
@@ -23,10 +24,16 @@ export class Snapshot {
     watchedKinds.map((kind) => [kind, new Map()]),
   );
   #version = 0;
+  readonly #versions: Record<string, number> = {};
 
   /** The store's version. */
   get version(): number {
     return this.#version;
+  }
+
+  /** The highest resourceVersion of an object seen, per kind: what is behind it in one part must not replace it. */
+  get versions(): VersionVector {
+    return { ...this.#versions };
   }
 
   /** Whether anything but status changed. */
@@ -38,6 +45,8 @@ export class Snapshot {
       changed ||= type !== 'Modified' || !isStatusOnly(objects.get(key), object);
       if (type === 'Deleted') objects.delete(key);
       else objects.set(key, object);
+      const seen = Number(object.metadata.resourceVersion);
+      this.#versions[object.kind] = Math.max(seen, this.#versions[object.kind] ?? 0);
     }
     this.#version = Number(resourceVersion);
     return changed;

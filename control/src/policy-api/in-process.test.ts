@@ -114,7 +114,10 @@ describe('the in-process control plane', () => {
     const secret = ticketFor(identityUid);
     for (const user of ['report', 'payments/report']) {
       const caller = await control.authenticate(user, secret, orders.metadata.uid);
-      expect(caller).toMatchObject({ identityUid, ticketId: secret.slice(5, 21) });
+      expect(caller).toMatchObject({
+        identityUid,
+        proof: { method: 'Ticket', ticket: secret.slice(5, 21) },
+      });
       expect(caller.sessionEndsMs).toBeGreaterThan(Date.now());
     }
   });

@@ -118,7 +118,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
     }
     return {
       identityUid: identity.metadata.uid,
-      ticketId: ticket.id,
+      proof: { method: 'Ticket', ticket: ticket.id },
       sessionEndsMs: ticket.expiresMs,
     };
   };
@@ -157,6 +157,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
   };
 
   return {
+    proof: 'Password',
     authenticate: async (user, secret, targetUid) => authenticate(user, secret, targetUid),
     bundle(identityUid) {
       return bundles.get(identityUid) ?? refresh(identityUid).bundle;

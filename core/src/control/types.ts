@@ -4,11 +4,31 @@
  */
 import type { PolicyBundle } from '../policy/types.ts';
 
+/** How a caller proved who it is, for the record: never a secret. */
+export type CallerProof =
+  | { readonly method: 'Ticket'; readonly ticket: string }
+  /** The connection came from within the attested pod. */
+  | ({ readonly method: 'Pod' } & AttestedPod)
+  /** A ServiceAccount token shown to a gateway; without a pod where the token is bound to none. */
+  | ({ readonly method: 'ServiceAccountToken'; readonly issuer: string } & Pick<
+      AttestedPod,
+      'namespace' | 'serviceAccount'
+    > &
+      Partial<Pick<AttestedPod, 'pod' | 'podUid'>>);
+
+export interface AttestedPod {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  /** Its name. */
+  readonly pod: string;
+  readonly podUid: string;
+  readonly node?: string;
+}
+
 /** Who a caller proved to be. */
 export interface AuthenticatedCaller {
   readonly identityUid: string;
-  /** Id of the ticket, for the record. */
-  readonly ticketId: string;
+  readonly proof: CallerProof;
   /** Epoch ms: the session ends then at the latest, where the proof says so. */
   readonly sessionEndsMs?: number;
 }
@@ -38,7 +58,12 @@ export class ControlRefusal extends Error {
 }
 
 export interface ControlClient {
-  /** Checks a ticket presented as a password. `user` is `name` or `namespace/name`. Throws ControlRefusal; the same one for every wrong proof. */
+  /**
+   * `Password`: a caller shows one, which `authenticate` checks. `Connection`: that it reached us proves it
+   * (within a pod); it is asked for nothing, and `authenticate` gets empty texts.
+   */
+  readonly proof: 'Password' | 'Connection';
+  /** Checks a ticket or token presented as a password. `user` is `name` or `namespace/name`. Throws ControlRefusal; the same one for every wrong proof. */
   authenticate(user: string, secret: string, targetUid: string): Promise<AuthenticatedCaller>;
   /** The newest bundle of that identity, or undefined when it is gone. Synchronous: kept in memory. */
   bundle(identityUid: string): PolicyBundle | undefined;

@@ -21,12 +21,41 @@ export interface SessionOpened {
     readonly purpose: string;
   };
   /** How it was proven. */
-  readonly proof: {
-    /** The kind of proof. */
-    readonly method: 'Ticket';
-    /** The ticket's id, never its secret. */
-    readonly ticket: string;
-  };
+  readonly proof:
+    | {
+        /** The kind of proof. */
+        readonly method: 'Ticket';
+        /** The ticket's id, never its secret. */
+        readonly ticket: string;
+      }
+    | {
+        /** The kind of proof. */
+        readonly method: 'Pod';
+        /** Namespace of the ServiceAccount. */
+        readonly namespace: string;
+        /** Its name. */
+        readonly serviceAccount: string;
+        /** Name of the pod. */
+        readonly pod: string;
+        /** Uid of the pod. */
+        readonly podUid: string;
+        /** The node it runs on. */
+        readonly node?: string;
+      }
+    | {
+        /** The kind of proof. */
+        readonly method: 'ServiceAccountToken';
+        /** Who issued the token. */
+        readonly issuer: string;
+        /** Namespace of the ServiceAccount. */
+        readonly namespace: string;
+        /** Its name. */
+        readonly serviceAccount: string;
+        /** Name of the pod that it is bound to. */
+        readonly pod?: string;
+        /** Uid of that pod. */
+        readonly podUid?: string;
+      };
   /** What it is connected to. */
   readonly target: {
     /** Its uid. */

@@ -25,7 +25,7 @@ export function sessionOpened(
       owner: identity.owner.team,
       purpose: identity.purpose,
     },
-    proof: { method: 'Ticket', ticket: caller.ticketId },
+    proof: caller.proof,
     target: { uid: target.uid, namespace: target.namespace, name: target.name },
     database: startup.database,
     source: { address: socket.remoteAddress ?? 'unix', port: socket.remotePort ?? 0 },
