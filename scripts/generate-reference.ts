@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { errorCatalogue } from '../runtime/src/errors/catalogue.ts';
 import {
   collectorMetrics,
+  kubernetesMetrics,
   type MetricEntry,
   proxyMetrics,
   recorderMetrics,
@@ -45,7 +46,7 @@ function errors(): string {
 
 function labels(entry: MetricEntry): string {
   return Object.entries(entry.labels)
-    .map(([label, values]) => `\`${label}\`: ${values.join(', ')}`)
+    .map(([label, values]) => `\`${label}\`: ${values.join(', ') || '(named by the program)'}`)
     .join('; ');
 }
 
@@ -61,12 +62,14 @@ function metrics(): string {
   };
   return [
     note('runtime/src/metrics/catalogue.ts'),
-    '# Metrics\n\nServed at `/metrics` in the format of Prometheus. Every series is there from the start, at 0; no label takes a value that a caller chooses. Each program also has `chaperone_build_info` (labels `program`, `version`, `node`) and the figures of its process (`process_…`, `nodejs_…`).\n\n',
+    '# Metrics\n\nServed at `/metrics` in the format of Prometheus. Every series is there from the start, at 0, but for those that the program names itself; no label takes a value that a caller chooses. Each program also has `chaperone_build_info` (labels `program`, `version`, `node`) and the figures of its process (`process_…`, `nodejs_…`).\n\n',
     section('Enforcement proxy', proxyMetrics),
     '\n',
     section('Recorder (in every program that records)', recorderMetrics),
     '\n',
     section('Collector', collectorMetrics),
+    '\n',
+    section('Kubernetes (in every role of the operator)', kubernetesMetrics),
   ].join('');
 }
 

@@ -281,3 +281,153 @@ export const collectorMetrics = {
     labels: { result: ['Answered', 'Refused', 'Failed'] },
   },
 } as const satisfies Record<string, MetricEntry>;
+
+/**
+ * What a program on Kubernetes counts about its caches, queues and requests, under the names that dashboards
+ * for client-go and controller-runtime expect. A label without values here is named by the program itself:
+ * its controllers, its caches, its API server.
+ */
+export const kubernetesMetrics = {
+  queueDepth: {
+    type: 'gauge',
+    name: 'workqueue_depth',
+    help: 'Keys that wait to be worked on.',
+    labels: { name: [], controller: [] },
+  },
+  queueAdds: {
+    type: 'counter',
+    name: 'workqueue_adds_total',
+    help: 'Keys put into the queue.',
+    labels: { name: [], controller: [] },
+  },
+  queueRetries: {
+    type: 'counter',
+    name: 'workqueue_retries_total',
+    help: 'Keys put into the queue again after a failure.',
+    labels: { name: [], controller: [] },
+  },
+  queueSeconds: {
+    type: 'histogram',
+    name: 'workqueue_queue_duration_seconds',
+    help: 'How long a key waited before it was worked on.',
+    labels: { name: [], controller: [] },
+    buckets: [1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000],
+  },
+  workSeconds: {
+    type: 'histogram',
+    name: 'workqueue_work_duration_seconds',
+    help: 'How long the work on a key took.',
+    labels: { name: [], controller: [] },
+    buckets: [1e-4, 1e-3, 1e-2, 0.1, 1, 10, 100, 1000],
+  },
+  unfinishedSeconds: {
+    type: 'gauge',
+    name: 'workqueue_unfinished_work_seconds',
+    help: 'Sum of how long the keys that are being worked on have been so.',
+    labels: { name: [], controller: [] },
+  },
+  longestSeconds: {
+    type: 'gauge',
+    name: 'workqueue_longest_running_processor_seconds',
+    help: 'How long the longest work under way has been so.',
+    labels: { name: [], controller: [] },
+  },
+  reconciles: {
+    type: 'counter',
+    name: 'controller_runtime_reconcile_total',
+    help: 'Reconciliations, by controller and result.',
+    labels: { controller: [], result: ['success', 'error', 'requeue_after', 'terminal_error'] },
+  },
+  reconcileErrors: {
+    type: 'counter',
+    name: 'controller_runtime_reconcile_errors_total',
+    help: 'Reconciliations that failed, by controller.',
+    labels: { controller: [] },
+  },
+  terminalErrors: {
+    type: 'counter',
+    name: 'controller_runtime_terminal_reconcile_errors_total',
+    help: 'Reconciliations that failed for good: another try would not help.',
+    labels: { controller: [] },
+  },
+  reconcileSeconds: {
+    type: 'histogram',
+    name: 'controller_runtime_reconcile_time_seconds',
+    help: 'Time of a reconciliation, by controller.',
+    labels: { controller: [] },
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+  },
+  maxWorkers: {
+    type: 'gauge',
+    name: 'controller_runtime_max_concurrent_reconciles',
+    help: 'How many reconciliations a controller runs at once at the most.',
+    labels: { controller: [] },
+  },
+  activeWorkers: {
+    type: 'gauge',
+    name: 'controller_runtime_active_workers',
+    help: 'Reconciliations under way, by controller.',
+    labels: { controller: [] },
+  },
+  leader: {
+    type: 'gauge',
+    name: 'leader_election_master_status',
+    help: '1 in the replica that leads under the Lease of that name, 0 in the others.',
+    labels: { name: [] },
+  },
+  requests: {
+    type: 'counter',
+    name: 'rest_client_requests_total',
+    help: 'Requests to the API server, by method and HTTP status; `<error>` for those without an answer.',
+    labels: { code: [], method: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], host: [] },
+  },
+  requestSeconds: {
+    type: 'histogram',
+    name: 'rest_client_request_duration_seconds',
+    help: 'Time of a request to the API server, watches excluded.',
+    labels: { verb: ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'], host: [] },
+    buckets: [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30],
+  },
+  lists: {
+    type: 'counter',
+    name: 'reflector_lists_total',
+    help: 'Whole lists taken of a kind: one at the start, and one each time a watch could not be resumed.',
+    labels: { name: [] },
+  },
+  watches: {
+    type: 'counter',
+    name: 'reflector_watches_total',
+    help: 'Watches opened on a kind.',
+    labels: { name: [] },
+  },
+  watchFailures: {
+    type: 'counter',
+    name: 'chaperone_cache_failures_total',
+    help: 'Lists and watches of a kind that failed, by the cache they feed.',
+    labels: { name: [] },
+  },
+  handlerErrors: {
+    type: 'counter',
+    name: 'chaperone_cache_handler_errors_total',
+    help: 'Changes whose handler threw: a fault of the program.',
+    labels: { name: [] },
+  },
+  cacheObjects: {
+    type: 'gauge',
+    name: 'chaperone_cache_objects',
+    help: 'Objects held in a cache.',
+    labels: { name: [] },
+  },
+  cacheAge: {
+    type: 'gauge',
+    name: 'chaperone_cache_age_seconds',
+    help: 'Time since a cache was last known to be up to date; -1 before its first list.',
+    labels: { name: [] },
+  },
+  eventsDropped: {
+    type: 'counter',
+    name: 'chaperone_kubernetes_events_dropped_total',
+    help: 'Kubernetes Events not written, because there were too many or the API server refused them.',
+    labels: { cause: ['RateLimit', 'QueueFull', 'Failed'] },
+  },
+} as const satisfies Record<string, MetricEntry>;

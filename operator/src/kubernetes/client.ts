@@ -1,0 +1,439 @@
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext } from '@kubernetes/client-node';
+import { ApiError, errorOfStatus, protocolReason, timeoutReason, toApiError } from './api-error.ts';
+import type { SharedKubeConfig } from './config.ts';
+import { lines } from './lines.ts';
+import type { KubernetesMeta, KubernetesObject, WrittenObject } from './object.ts';
+import { pathOf, type ResourcePath, type ResourceType } from './resource-types.ts';
+
+const requestTimeoutMs = 30_000;
+/** Bookmarks come about every 60 s. */
+const watchInactivityMs = 90_000;
+const maxBodyBytes = 256 * 1024 * 1024;
+/** etcd takes objects of up to 1.5 MiB; JSON escapes may double that, and DELETED carries one too. */
+const maxLineChars = 32 * 1024 * 1024;
+
+export interface Selection {
+  /** Absent: all namespaces. */
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+export interface ListOptions extends Selection {
+  readonly limit?: number;
+  readonly continue?: string;
+  /** Absent: consistent, as of now. */
+  readonly resourceVersion?: string;
+}
+
+export interface ObjectList<T> {
+  readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+  readonly items: readonly T[];
+}
+
+export interface WatchOptions extends Selection {
+  readonly resourceVersion: string;
+  /** The server closes the watch after that time. */
+  readonly timeoutSeconds: number;
+  /** Without a byte for that long the watch fails; at least 90 s, as bookmarks come every minute. */
+  readonly inactivityMs?: number;
+  /** The server has accepted the watch. */
+  readonly onOpen?: () => void;
+}
+
+/** A line of a watch. ERROR becomes an ApiError and BOOKMARK has an object with nothing but its version. */
+export interface WatchedEvent<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
+  readonly object: T;
+}
+
+export interface WriteOptions {
+  readonly fieldManager?: string;
+  /** Everything happens but the write. */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+export interface DeleteOptions {
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+}
+
+interface RequestOptions {
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  readonly contentType?: string;
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number;
+}
+
+interface OpenResponse {
+  readonly code: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** Tells the metrics of a request's end; `code` is 0 if there was no answer. */
+export type OnRequest = (method: string, code: number, seconds: number) => void;
+
+/**
+ * The API server's API in plain JSON, for every kind alike. It goes through client-node's configuration and
+ * transport, not through its generated classes: those turn times into Dates that the server refuses, drop
+ * what a CRD's schema says in `x-kubernetes-*`, and open a connection for each call.
+ *
+ * Every method throws ApiError and nothing else. Writes are checked strictly: an unknown field is an error.
+ */
+export class KubernetesApi {
+  /** For client-node's own classes. */
+  readonly config: SharedKubeConfig;
+  readonly #clock: Clock;
+  readonly #onRequest: OnRequest;
+  readonly #transport = new IsomorphicFetchHttpLibrary();
+
+  constructor(config: SharedKubeConfig, clock: Clock, onRequest: OnRequest = () => {}) {
+    this.config = config;
+    this.#clock = clock;
+    this.#onRequest = onRequest;
+  }
+
+  async get<T extends KubernetesObject>(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    return this.#send<T>('GET', pathOf(type, { namespace, name }), { signal });
+  }
+
+  /** As get, but undefined for what does not exist. */
+  async find<T extends KubernetesObject>(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<T | undefined> {
+    try {
+      return await this.get<T>(type, namespace, name, signal);
+    } catch (error) {
+      if (error instanceof ApiError && error.isNotFound) return undefined;
+      throw error;
+    }
+  }
+
+  /** One page. The items of built-in kinds have neither apiVersion nor kind. */
+  async listPage<T extends { readonly metadata: KubernetesMeta }>(
+    type: ResourceType,
+    options: ListOptions = {},
+    signal?: AbortSignal,
+  ): Promise<ObjectList<T>> {
+    const { namespace, ...query } = options;
+    const list = await this.#send<Partial<ObjectList<T>>>('GET', pathOf(type, inside(namespace)), {
+      query,
+      signal,
+    });
+    if (typeof list.metadata?.resourceVersion !== 'string') {
+      throw protocolError(`list ${type.plural}`, 'the answer is no list');
+    }
+    return { metadata: list.metadata, items: list.items ?? [] };
+  }
+
+  /** All pages of `pageSize`; each as of the first one's resourceVersion. Throws 410 if that is compacted meanwhile. */
+  async list<T extends { readonly metadata: KubernetesMeta }>(
+    type: ResourceType,
+    selection: Selection = {},
+    pageSize = 500,
+    signal?: AbortSignal,
+  ): Promise<ObjectList<T>> {
+    const items: T[] = [];
+    let page: ObjectList<T>;
+    let from: string | undefined;
+    do {
+      const options = { ...selection, limit: pageSize, ...(from && { continue: from }) };
+      page = await this.listPage<T>(type, options, signal);
+      for (const item of page.items) items.push(item);
+      const next = page.metadata.continue || undefined;
+      if (next !== undefined && next === from) {
+        throw protocolError(`list ${type.plural}`, 'the same page is offered again');
+      }
+      from = next;
+    } while (from !== undefined);
+    return { metadata: page.metadata, items };
+  }
+
+  /**
+   * Calls back for every line until the server closes the watch; then resolves. `onEvent` must not throw.
+   * Throws for whatever else ends it, `signal` included.
+   */
+  async watch<T extends { readonly metadata: KubernetesMeta }>(
+    type: ResourceType,
+    options: WatchOptions,
+    onEvent: (event: WatchedEvent<T>) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { namespace, inactivityMs = watchInactivityMs, onOpen, ...query } = options;
+    const request = `watch ${type.plural}`;
+    const deadline = this.#deadline(request, inactivityMs, signal);
+    let dispatcher: ReturnType<RequestContext['getDispatcher']>;
+    try {
+      const context = await this.#context('GET', pathOf(type, inside(namespace)), {
+        query: { ...query, watch: true, allowWatchBookmarks: true },
+      });
+      dispatcher = context.getDispatcher();
+      const response = await this.#open(context, deadline.signal);
+      if (response.code !== 200) {
+        const text = await readText(response.body);
+        throw errorOfStatus(request, response.code, text, response.headers['retry-after']);
+      }
+      onOpen?.();
+      const body = touching(response.body, deadline.touch);
+      for await (const line of lines(body, maxLineChars)) {
+        onEvent(parseEvent<T>(request, line));
+      }
+    } catch (error) {
+      const failure = this.#failure(error, request, deadline.signal);
+      if (failure.isNetwork && !signal.aborted) this.config.forget(dispatcher);
+      throw failure;
+    } finally {
+      // Whatever ended it: nobody reads on, so the stream must not stay open.
+      deadline.end();
+    }
+  }
+
+  async create<T>(
+    type: ResourceType,
+    object: WrittenObject,
+    options: WriteOptions & { readonly path?: ResourcePath } = {},
+  ): Promise<T> {
+    const path = options.path ?? inside(object.metadata.namespace);
+    return this.#send<T>('POST', pathOf(type, path), this.#write(object, options));
+  }
+
+  /** Replaces the whole object; with a metadata.resourceVersion only that version of it. */
+  async replace<T extends KubernetesObject>(
+    type: ResourceType,
+    object: T,
+    options: WriteOptions & { readonly subresource?: string } = {},
+  ): Promise<T> {
+    const path = placeOf(object, options.subresource);
+    return this.#send<T>('PUT', pathOf(type, path), this.#write(object, options));
+  }
+
+  /** An RFC 7386 merge patch. One that changes nothing leaves the resourceVersion. */
+  async mergePatch<T extends KubernetesObject>(
+    type: ResourceType,
+    path: ResourcePath & { readonly name: string },
+    patch: object,
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const contentType = 'application/merge-patch+json';
+    const request = { ...this.#write(patch, options), contentType };
+    return this.#send<T>('PATCH', pathOf(type, path), request);
+  }
+
+  /** An RFC 6902 patch: for `test` operations, and for lists without keys. */
+  async jsonPatch<T extends KubernetesObject>(
+    type: ResourceType,
+    path: ResourcePath & { readonly name: string },
+    operations: readonly object[],
+    options: WriteOptions = {},
+  ): Promise<T> {
+    const contentType = 'application/json-patch+json';
+    const request = { ...this.#write(operations, options), contentType };
+    return this.#send<T>('PATCH', pathOf(type, path), request);
+  }
+
+  /**
+   * Server-side apply: creates or updates, owns the fields given, and takes them from other managers. One
+   * that changes nothing leaves the resourceVersion.
+   */
+  async apply<T extends KubernetesObject>(
+    type: ResourceType,
+    object: WrittenObject & { readonly metadata: { readonly name: string } },
+    options: WriteOptions & { readonly fieldManager: string; readonly subresource?: string },
+  ): Promise<T> {
+    const request = this.#write(object, options);
+    return this.#send<T>('PATCH', pathOf(type, placeOf(object, options.subresource)), {
+      ...request,
+      query: { ...request.query, force: true },
+      contentType: 'application/apply-patch+yaml',
+    });
+  }
+
+  async delete(
+    type: ResourceType,
+    namespace: string,
+    name: string,
+    options: DeleteOptions = {},
+  ): Promise<void> {
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options };
+    await this.#send('DELETE', pathOf(type, { namespace, name }), { body });
+  }
+
+  #write(body: object, { fieldManager, dryRun, signal }: WriteOptions): RequestOptions {
+    const query = { fieldManager, dryRun: dryRun ? 'All' : undefined, fieldValidation: 'Strict' };
+    return { body, query, signal };
+  }
+
+  async #send<T>(method: `${HttpMethod}`, path: string, options: RequestOptions): Promise<T> {
+    const request = `${method} ${path}`;
+    const deadline = this.#deadline(request, options.timeoutMs ?? requestTimeoutMs, options.signal);
+    const startUs = this.#clock.monotonicUs();
+    let code = 0;
+    let dispatcher: ReturnType<RequestContext['getDispatcher']>;
+    try {
+      const context = await this.#context(method, path, options);
+      dispatcher = context.getDispatcher();
+      const response = await this.#open(context, deadline.signal);
+      const text = await readText(response.body);
+      code = response.code;
+      if (code < 200 || code > 299) {
+        throw errorOfStatus(request, code, text, response.headers['retry-after']);
+      }
+      return parseJson(request, text) as T;
+    } catch (error) {
+      const failure = this.#failure(error, request, deadline.signal);
+      if (failure.isNetwork && options.signal?.aborted !== true) this.config.forget(dispatcher);
+      throw failure;
+    } finally {
+      deadline.end();
+      this.#onRequest(method, code, (this.#clock.monotonicUs() - startUs) / 1e6);
+    }
+  }
+
+  async #context(
+    method: `${HttpMethod}`,
+    path: string,
+    { query = {}, body, contentType = 'application/json' }: RequestOptions,
+  ): Promise<RequestContext> {
+    const cluster = this.config.getCurrentCluster();
+    if (cluster === null) throw new Error('the configuration names no cluster');
+    const context = new RequestContext(
+      `${cluster.server.replace(/\/+$/, '')}${path}`,
+      HttpMethod[method],
+    );
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) context.setQueryParam(name, String(value));
+    }
+    context.setHeaderParam('Accept', 'application/json');
+    if (body !== undefined) {
+      context.setHeaderParam('Content-Type', contentType);
+      context.setBody(JSON.stringify(body));
+    }
+    await this.config.applySecurityAuthentication(context);
+    return context;
+  }
+
+  async #open(context: RequestContext, signal: AbortSignal): Promise<OpenResponse> {
+    context.setSignal(signal);
+    const response = await this.#transport.send(context).toPromise();
+    const { httpStatusCode: code, headers, body } = response;
+    return { code, headers, body: (body.stream?.() ?? []) as AsyncIterable<Uint8Array> };
+  }
+
+  /** `signal`, and a time limit that `touch` extends. */
+  #deadline(request: string, timeoutMs: number, signal: AbortSignal | undefined): Deadline {
+    const controller = new AbortController();
+    const message = `${request}: no answer for ${timeoutMs} ms`;
+    const arm = () =>
+      this.#clock.setTimer(timeoutMs, () => {
+        controller.abort(new ApiError(message, { code: 0, reason: timeoutReason }));
+      });
+    const abort = (): void => controller.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener('abort', abort, { once: true });
+    let timer = arm();
+    return {
+      signal: controller.signal,
+      touch() {
+        timer.cancel();
+        timer = arm();
+      },
+      end() {
+        timer.cancel();
+        signal?.removeEventListener('abort', abort);
+        controller.abort();
+      },
+    };
+  }
+
+  /** What a request threw; if it was cut by its deadline, that is the reason. */
+  #failure(error: unknown, request: string, signal: AbortSignal): ApiError {
+    const { aborted, reason } = signal;
+    if (aborted && reason instanceof ApiError) return reason;
+    return toApiError(error, request);
+  }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal;
+  touch(): void;
+  end(): void;
+}
+
+const inside = (namespace: string | undefined): ResourcePath =>
+  namespace === undefined ? {} : { namespace };
+
+function placeOf(
+  { metadata: { namespace, name } }: WrittenObject,
+  subresource: string | undefined,
+): ResourcePath {
+  return {
+    ...(namespace !== undefined && { namespace }),
+    name: name ?? '',
+    ...(subresource !== undefined && { subresource }),
+  };
+}
+
+const protocolError = (request: string, message: string, cause?: unknown): ApiError =>
+  new ApiError(`${request}: ${message}`, { code: 200, reason: protocolReason, cause });
+
+function parseJson(request: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw protocolError(request, 'the answer is no JSON', error);
+  }
+}
+
+const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
+
+function parseEvent<T>(request: string, line: string): WatchedEvent<T> {
+  const event = parseJson(request, line) as {
+    readonly type?: unknown;
+    readonly object?: { readonly metadata?: Partial<KubernetesMeta>; readonly code?: unknown };
+  } | null;
+  if (event?.type === 'ERROR') {
+    const { code } = event.object ?? {};
+    throw errorOfStatus(request, typeof code === 'number' ? code : 500, event.object);
+  }
+  const { resourceVersion, name } = event?.object?.metadata ?? {};
+  const complete =
+    resourceVersion !== undefined && (event?.type === 'BOOKMARK' || name !== undefined);
+  if (!eventTypes.has(String(event?.type)) || !complete) {
+    throw protocolError(request, 'a line is no event');
+  }
+  return event as unknown as WatchedEvent<T>;
+}
+
+async function* touching(
+  chunks: AsyncIterable<Uint8Array>,
+  touch: () => void,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks) {
+    touch();
+    yield chunk;
+  }
+}
+
+async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    bytes += chunk.byteLength;
+    if (bytes > maxBodyBytes)
+      throw new RangeError(`the answer has more than ${maxBodyBytes} bytes`);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts, bytes).toString('utf8');
+}
