@@ -9,6 +9,7 @@ import {
   collectorMetrics,
   kubernetesMetrics,
   type MetricEntry,
+  policyApiMetrics,
   proxyMetrics,
   recorderMetrics,
 } from '../runtime/src/metrics/catalogue.ts';
@@ -31,6 +32,7 @@ const errorGroups: readonly (readonly [prefix: string, title: string])[] = [
   ['CHP-4', 'Recorder'],
   ['CHP-5', 'Protocols'],
   ['CHP-6', 'Collector'],
+  ['CHP-7', 'Policy API'],
 ];
 
 function errors(): string {
@@ -68,6 +70,8 @@ function metrics(): string {
     section('Recorder (in every program that records)', recorderMetrics),
     '\n',
     section('Collector', collectorMetrics),
+    '\n',
+    section('Policy API', policyApiMetrics),
     '\n',
     section('Kubernetes (in every role of the operator)', kubernetesMetrics),
   ].join('');

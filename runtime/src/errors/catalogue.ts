@@ -8,7 +8,7 @@ export interface ErrorEntry {
 /**
  * Every error code of Chaperone. A code, once released, keeps its meaning and is never used again.
  * 1xxx configuration and resources · 2xxx identity and credentials · 3xxx policy, decisions, masking and
- * limits · 4xxx recorder · 5xxx protocols · 6xxx collector.
+ * limits · 4xxx recorder · 5xxx protocols · 6xxx collector · 7xxx policy API.
  */
 export const errorCatalogue = {
   'CHP-1001': {
@@ -55,6 +55,16 @@ export const errorCatalogue = {
     title: 'Address in use or not available',
     remedy: 'Choose another listening address, or stop the program that holds it.',
   },
+  'CHP-1021': {
+    title: 'Egress lockdown not installed',
+    remedy:
+      'The pod does not start before the rules stand. The message names the host that does not resolve, or what iptables said: the container needs the capability NET_ADMIN and an image with iptables.',
+  },
+  'CHP-1022': {
+    title: 'Cluster not readable through kubectl',
+    remedy:
+      'Try the kubectl command of the message by itself: kubectl has to be on the PATH, its context has to reach the cluster, and you have to be allowed to read what is named.',
+  },
   'CHP-2001': {
     title: 'Authentication failed',
     remedy:
@@ -72,6 +82,25 @@ export const errorCatalogue = {
   'CHP-2004': {
     title: 'Identity unknown',
     remedy: 'Create a MachineIdentity for the caller, or correct the name it connects with.',
+  },
+  'CHP-2005': {
+    title: 'Workload without identity',
+    remedy:
+      'Create a MachineIdentity in the namespace of the workload with its ServiceAccount as a subject; the message names both.',
+  },
+  'CHP-2006': {
+    title: 'Attestation refused',
+    remedy:
+      'Start the pod anew, so that it is injected again. If that does not help, the log of the policy API tells what about the pod is not as it should be.',
+  },
+  'CHP-2007': {
+    title: 'Token of the policy API not valid',
+    remedy: 'Programs attest anew by themselves. If it lasts, compare the clocks of both machines.',
+  },
+  'CHP-2008': {
+    title: 'Certificate not issued',
+    remedy:
+      'The message says why. Check that a Target is open to the namespace, and that the intermediate certificate of the policy API is valid.',
   },
   'CHP-2010': {
     title: 'Credential not available',
@@ -270,6 +299,28 @@ export const errorCatalogue = {
   'CHP-6011': {
     title: 'Body too large',
     remedy: 'Send smaller batches; the limits are in the description of the API.',
+  },
+  'CHP-7001': {
+    title: 'Request to the policy API not valid',
+    remedy: 'Check that the program and the policy API have matching versions.',
+  },
+  'CHP-7002': {
+    title: 'Policy API busy',
+    remedy: 'Try again after the time in Retry-After; programs do so by themselves.',
+  },
+  'CHP-7003': {
+    title: 'Policy API not up to date',
+    remedy:
+      'Programs turn to another replica by themselves. If it lasts, check that the policy API reaches the API server.',
+  },
+  'CHP-7004': {
+    title: 'Versions too far apart',
+    remedy:
+      'Bring program and policy API to versions that are at most two apart: pods get the current sidecar when they start anew.',
+  },
+  'CHP-7005': {
+    title: 'Fault of the policy API',
+    remedy: 'Try again; if it lasts, look into the log of the policy API.',
   },
 } as const satisfies Record<`CHP-${number}`, ErrorEntry>;
 

@@ -431,3 +431,61 @@ export const kubernetesMetrics = {
     labels: { cause: ['RateLimit', 'QueueFull', 'Failed'] },
   },
 } as const satisfies Record<string, MetricEntry>;
+
+/** What the policy API counts. */
+export const policyApiMetrics = {
+  requests: {
+    type: 'counter',
+    name: 'chaperone_policy_api_requests_total',
+    help: 'Requests answered, by route and class of HTTP status; streams when they begin.',
+    labels: {
+      route: [
+        'attest',
+        'policy',
+        'targets',
+        'credentials',
+        'certificates',
+        'authenticate',
+        'jwks',
+        'other',
+      ],
+      status: ['2xx', '4xx', '5xx'],
+    },
+  },
+  attestations: {
+    type: 'counter',
+    name: 'chaperone_policy_api_attestations_total',
+    help: 'Programs that asked to be recognised, by outcome.',
+    labels: { outcome: ['Pod', 'Gateway', 'Refused', 'Failed'] },
+  },
+  streams: {
+    type: 'gauge',
+    name: 'chaperone_policy_api_streams',
+    help: 'Streams open now.',
+    labels: { stream: ['policy', 'targets'] },
+  },
+  streamEnds: {
+    type: 'counter',
+    name: 'chaperone_policy_api_stream_ends_total',
+    help: 'Streams ended from here: the token was over, the source opened too many, its end was too slow to read, this replica was not up to date, or it stopped.',
+    labels: { cause: ['TokenOver', 'Displaced', 'Slow', 'Stale', 'Stopping'] },
+  },
+  snapshots: {
+    type: 'counter',
+    name: 'chaperone_policy_api_snapshots_total',
+    help: 'Snapshots sent on streams.',
+    labels: { stream: ['policy', 'targets'] },
+  },
+  heldBack: {
+    type: 'gauge',
+    name: 'chaperone_policy_api_held_back_streams',
+    help: 'Streams that get no snapshot because their reader has seen newer ones than this replica.',
+    labels: {},
+  },
+  reloadFailures: {
+    type: 'counter',
+    name: 'chaperone_policy_api_key_reload_failures_total',
+    help: 'Changed files of keys or certificates that could not be used; those before stay in force.',
+    labels: { files: ['SigningKeys', 'Serving', 'Issuer'] },
+  },
+} as const satisfies Record<string, MetricEntry>;
