@@ -941,6 +941,12 @@ export const resourceSchemas: Readonly<
           'x-kubernetes-list-type': 'set',
           items: { type: 'string', minLength: 1, maxLength: 63 },
         },
+        lockdownPorts: {
+          type: 'array',
+          maxItems: 16,
+          'x-kubernetes-list-type': 'set',
+          items: { type: 'integer', format: 'int32', minimum: 1, maximum: 65535 },
+        },
         catalogCheck: { type: 'string', enum: ['Interval', 'Statement'], default: 'Interval' },
         untestedVersions: { type: 'string', enum: ['Refuse', 'Allow'], default: 'Refuse' },
       },
