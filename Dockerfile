@@ -1,9 +1,12 @@
-# One image for every program: `chaperone standalone DIR` and the others are commands of it. Nothing runs while
-# it is built, so any builder does; `make build` and `make image` put what is copied into dist/.
-# BASE needs glibc, libstdc++ and certificates.
+# One Dockerfile for every image: PROGRAM says which of dist/*.mjs it carries, and only that. Nothing runs while it is
+# built, so any builder does; `make images` puts what is copied into dist/.
+# BASE needs glibc, libstdc++ and certificates; for PROGRAM=lockdown iptables as well.
 ARG BASE=gcr.io/distroless/cc-debian12
 FROM ${BASE}
-COPY dist/ /opt/chaperone/
+ARG PROGRAM=chaperone
+# First what all images share: one layer for all of them.
+COPY dist/node dist/libpg-query.wasm dist/THIRD-PARTY-LICENSES.txt /opt/chaperone/
+COPY dist/${PROGRAM}.mjs /opt/chaperone/main.mjs
 USER 65532:65532
-ENTRYPOINT ["/opt/chaperone/node", "/opt/chaperone/chaperone.mjs"]
+ENTRYPOINT ["/opt/chaperone/node", "/opt/chaperone/main.mjs"]
 CMD ["--help"]

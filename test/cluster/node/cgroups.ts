@@ -1,5 +1,12 @@
 /** Every container of a cluster is in its cgroup, so whatever a killed run left running is found there. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { type ClusterState, instanceName } from './state.ts';
 import { waitFor } from './wait-for.ts';
@@ -38,7 +45,9 @@ export async function removeCgroup(state: ClusterState): Promise<void> {
 
 function emptied(path: string): boolean {
   if (!existsSync(path)) return true;
-  const children = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  const children = readdirSync(path, { withFileTypes: true }).filter((entry) =>
+    entry.isDirectory(),
+  );
   const empty = children.map((child) => emptied(join(path, child.name))).every(Boolean);
   for (const pid of processes(path)) {
     try {
@@ -59,10 +68,7 @@ function processes(path: string): number[] {
 function delegate(path: string): void {
   const controllers = readFileSync(join(path, 'cgroup.controllers'), 'utf8').trim().split(' ');
   const wanted = controllers.filter((name) => ['cpu', 'cpuset', 'memory', 'pids'].includes(name));
-  writeFileSync(
-    join(path, 'cgroup.subtree_control'),
-    wanted.map((name) => `+${name}`).join(' '),
-  );
+  writeFileSync(join(path, 'cgroup.subtree_control'), wanted.map((name) => `+${name}`).join(' '));
 }
 
 function inheritWhenEmpty(hierarchy: string, path: string, file: string): void {

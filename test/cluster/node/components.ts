@@ -30,7 +30,10 @@ export type ComponentName = (typeof componentNames)[number];
 
 /** Where a component's pid and output are kept. */
 export function componentFiles(state: ClusterState, name: ComponentName): DaemonFiles {
-  return { pidFile: inside(state, 'run', `${name}.pid`), logFile: inside(state, 'logs', `${name}.log`) };
+  return {
+    pidFile: inside(state, 'run', `${name}.pid`),
+    logFile: inside(state, 'logs', `${name}.log`),
+  };
 }
 
 /** Starts one component unless it runs; anew after a kill, too. */

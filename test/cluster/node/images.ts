@@ -19,7 +19,10 @@ export function ctr(state: ClusterState, ...args: readonly string[]): string {
 }
 
 /** An archive whose image is one static program; returns its path, in a directory that the caller removes. */
-export function singleProgramImage(program: string, name: string): { archive: string; directory: string } {
+export function singleProgramImage(
+  program: string,
+  name: string,
+): { archive: string; directory: string } {
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-image-'));
   const at = (...path: string[]) => join(directory, ...path);
   const tar = (...args: string[]) => execFileSync('tar', args, { stdio: 'pipe' });
@@ -27,7 +30,9 @@ export function singleProgramImage(program: string, name: string): { archive: st
   copyFileSync(program, at('root', 'program'));
   tar('-C', at('root'), '--owner=0', '--group=0', '-cf', at('layer.tar'), 'program');
   rmSync(at('root'), { recursive: true });
-  const diffId = createHash('sha256').update(readFileSync(at('layer.tar'))).digest('hex');
+  const diffId = createHash('sha256')
+    .update(readFileSync(at('layer.tar')))
+    .digest('hex');
   const config = {
     architecture: process.arch === 'x64' ? 'amd64' : process.arch,
     os: 'linux',
