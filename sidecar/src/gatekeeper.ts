@@ -37,18 +37,21 @@ export interface OverLimit {
 export class Gatekeeper {
   readonly #recorder: SpoolRecorder;
   readonly #clock: Clock;
+  readonly #isStale: (identityUid: string) => boolean;
   /** By identity and target: the limits' scope within this proxy. */
   readonly #counters = new Map<string, LimitCounter>();
   readonly #sessions = new Map<string, number>();
 
-  constructor(recorder: SpoolRecorder, clock: Clock) {
+  /** `isStale`: whether the policy of that identity is too old to be enforced. */
+  constructor(recorder: SpoolRecorder, clock: Clock, isStale: (identityUid: string) => boolean) {
     this.#recorder = recorder;
     this.#clock = clock;
+    this.#isStale = isStale;
   }
 
   /** Counts a session; undefined when it may be opened, else why not. Every one opened is to be closed. */
   openSession(policy: TargetPolicy): Refusal | undefined {
-    const gone = this.identityRefusal(policy);
+    const gone = this.identityRefusal(policy) ?? this.#staleRefusal(policy);
     if (gone !== undefined) return gone;
     const open = this.#sessions.get(scopeOf(policy)) ?? 0;
     for (const rule of policy.bundle.rules) {
@@ -75,7 +78,22 @@ export class Gatekeeper {
     return refusalOfIdentity(policy, this.#clock.nowMs());
   }
 
-  /** Takes one statement against its rates; a refusal when one is used up or nothing can be recorded. */
+  #staleRefusal({ identity }: TargetPolicy): Refusal | undefined {
+    if (!this.#isStale(identity.uid)) return undefined;
+    return {
+      verdict: 'Deny',
+      reason: 'StalePolicy',
+      message:
+        'the policy API has not been heard of for longer than a policy may be enforced without it (CHP-3010)',
+      hint: 'Try again later; the operator of the proxy can tell why the policy API is not reachable.',
+      wouldDeny: [],
+    };
+  }
+
+  /**
+   * Takes one statement against its rates; a refusal when one is used up, nothing can be recorded, or the
+   * policy that allowed it is too old.
+   */
   admit(policy: TargetPolicy, statement: Admissible): Refusal | undefined {
     const { failure } = this.#recorder.state();
     if (failure !== undefined) {
@@ -87,6 +105,8 @@ export class Gatekeeper {
         wouldDeny: [],
       };
     }
+    const stale = this.#staleRefusal(policy);
+    if (stale !== undefined) return stale;
     const obligations = statement.permit?.limits ?? [];
     if (obligations.length === 0) return undefined;
     const breach = this.#counter(policy).admit(obligations, this.#clock.nowMs());

@@ -51,7 +51,7 @@ export class Gateway {
       logger,
       metrics: this.metrics,
       views: new PolicyViews(() => this.metrics.policyApplied()),
-      gatekeeper: new Gatekeeper(recorder, clock),
+      gatekeeper: new Gatekeeper(recorder, clock, (identityUid) => control.isStale(identityUid)),
       ...(tls && { tls }),
       ...(requireTls !== undefined && { requireTls }),
     });
@@ -79,7 +79,7 @@ export class Gateway {
       let listener = this.#listeners.get(target.uid);
       if (listener === undefined) {
         listener = listen(target.listen, (socket) => {
-          void this.#postgres.serve(socket, target.uid);
+          void this.#postgres.serve(socket, { name: target.name, uid: () => target.uid });
         });
         this.#listeners.set(target.uid, listener);
       }

@@ -106,6 +106,7 @@ const gateway = new Gateway({
     },
     bundle: () => bundle,
     subscribe: () => () => {},
+    isStale: () => false,
     lease: () =>
       Promise.resolve({
         name: 'bench',

@@ -171,6 +171,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
         if (set.size === 0 && subscribers.get(identityUid) === set) subscribers.delete(identityUid);
       };
     },
+    isStale: () => false,
     lease: async (identityUid, targetUid) => lease(identityUid, targetUid),
     targets: () => [...targets.values()],
     onTargets(callback) {

@@ -69,6 +69,15 @@ export interface ControlClient {
   bundle(identityUid: string): PolicyBundle | undefined;
   /** Calls back on every newer bundle of that identity (undefined: withdrawn); returns the unsubscriber. */
   subscribe(identityUid: string, onBundle: (bundle: PolicyBundle | undefined) => void): () => void;
-  /** Throws ControlRefusal when the credential does not resolve or the target is not open to the identity. */
-  lease(identityUid: string, targetUid: string): Promise<LeasedCredential>;
+  /** Whether that bundle is too old to be enforced: nothing new is then let through. */
+  isStale(identityUid: string): boolean;
+  /**
+   * Throws ControlRefusal when the credential does not resolve or the target is not open to the identity.
+   * `refused`: one that the backend did not take, which is not to be answered from memory.
+   */
+  lease(
+    identityUid: string,
+    targetUid: string,
+    refused?: LeasedCredential,
+  ): Promise<LeasedCredential>;
 }

@@ -3,14 +3,14 @@
  * the backend sees. A caller and its backend never see each other's proof.
  */
 import type { Socket } from 'node:net';
-import type { LeasedCredential } from '@chaperone/core/control/types.ts';
 import {
   type AuthenticatedCaller,
   type ControlClient,
   ControlRefusal,
+  type LeasedCredential,
 } from '@chaperone/core/control/types.ts';
 import { decide } from '@chaperone/core/policy/decide.ts';
-import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
+import type { PolicyBundle, Refusal, RefusalReason } from '@chaperone/core/policy/types.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
 import { startupSetting } from '@chaperone/core/sql/postgres/settings.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
@@ -65,6 +65,14 @@ export interface PostgresProxyOptions {
   readonly maxStatementBytes?: number;
 }
 
+/** The target that a listener stands for. */
+export interface ServedTarget {
+  /** `namespace/name`, for the caller and the log. */
+  readonly name: string;
+  /** Undefined while no target of that name is open to whoever may connect there. Asked for at each login. */
+  readonly uid: () => string | undefined;
+}
+
 /** Major versions that every release is tested against (decisions 6). */
 const testedVersions: ReadonlySet<number> = new Set([15, 18]);
 
@@ -76,6 +84,7 @@ export class PostgresProxy {
   readonly #sessions = new Set<PostgresSession>();
   /** Connections that have not become sessions. */
   readonly #opening = new Set<AbortController>();
+  readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: PostgresProxyOptions) {
     this.#options = options;
@@ -88,11 +97,11 @@ export class PostgresProxy {
   }
 
   /** Serves one connection to a target; never throws. */
-  async serve(socket: Socket, targetUid: string): Promise<void> {
+  async serve(socket: Socket, target: ServedTarget): Promise<void> {
     const abort = new AbortController();
     this.#opening.add(abort);
     try {
-      await this.#serve(socket, targetUid, abort.signal);
+      await this.#serve(socket, target, abort.signal);
     } catch (error) {
       this.#options.logger.error({ err: error }, 'a connection failed');
       socket.destroy();
@@ -101,21 +110,24 @@ export class PostgresProxy {
     }
   }
 
+  /**
+   * Ends each session as soon as nothing runs in it and no transaction is open; resolves when all have ended.
+   * `close` ends the rest.
+   */
+  async drain(): Promise<void> {
+    for (const abort of this.#opening) abort.abort();
+    for (const session of [...this.#sessions]) session.drain();
+    if (this.#sessions.size === 0) return;
+    await new Promise<void>((resolve) => this.#whenEmpty.push(resolve));
+  }
+
   /** Ends every session; what runs is cancelled and recorded as unfinished. */
   close(): void {
     for (const abort of this.#opening) abort.abort();
-    for (const session of [...this.#sessions]) {
-      session.terminate(
-        'Shutdown',
-        refusalResponse('NoPolicy', 'End', {
-          message: 'the proxy is shutting down',
-          hint: 'Connect again.',
-        }),
-      );
-    }
+    for (const session of [...this.#sessions]) session.shutDown();
   }
 
-  async #serve(socket: Socket, targetUid: string, signal: AbortSignal): Promise<void> {
+  async #serve(socket: Socket, target: ServedTarget, signal: AbortSignal): Promise<void> {
     const { clock, tls, requireTls, metrics, logger } = this.#options;
     const accepted = await acceptClient(socket, {
       clock,
@@ -142,7 +154,7 @@ export class PostgresProxy {
       }
       return;
     }
-    await this.#login(accepted, targetUid, signal);
+    await this.#login(accepted, target, signal);
   }
 
   #recordViolation(violation: { readonly code: string; readonly message: string }): void {
@@ -156,49 +168,29 @@ export class PostgresProxy {
     recorder.close();
   }
 
-  async #login(accepted: AcceptedSession, targetUid: string, signal: AbortSignal): Promise<void> {
+  async #login(
+    accepted: AcceptedSession,
+    target: ServedTarget,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { control, clock, metrics, logger } = this.#options;
     const { socket, startup } = accepted;
-    const presented = await askForTicket(socket, accepted.leftover, { clock, signal });
-    if (presented.kind === 'closed') {
-      if (presented.violation !== undefined) {
-        metrics.violation('Client');
-        this.#recordViolation(presented.violation);
-      }
-      return;
-    }
     const where = {
       user: startup.user.slice(0, 128),
       database: startup.database.slice(0, 128),
-      target: targetUid,
+      target: target.name,
       address: socket.remoteAddress ?? 'unix',
     };
-    let caller: AuthenticatedCaller;
-    try {
-      caller = await control.authenticate(startup.user, presented.secret, targetUid);
-    } catch (error) {
-      metrics.authenticated('Refused');
-      if (!(error instanceof ControlRefusal)) throw error;
-      logger.warn({ code: error.code, detail: error.logDetail, ...where }, 'a ticket was refused');
-      refuseTicket(socket, clock, {
-        message: `${error.message} (${error.code})`,
-        hint: error.hint,
-      });
-      return;
-    }
-    metrics.authenticated('Accepted');
+    const proven = await this.#prove(accepted, target, signal, where);
+    if (proven === undefined) return;
+    const { caller, leftover } = proven;
     const bundle = control.bundle(caller.identityUid);
-    const view = bundle && this.#options.views.get(bundle, targetUid);
+    const targetUid = target.uid();
+    const view =
+      bundle && targetUid !== undefined ? this.#options.views.get(bundle, targetUid) : undefined;
     if (bundle === undefined || view === undefined) {
       metrics.refused('NoPolicy');
-      refuseSession(
-        socket,
-        clock,
-        refusalResponse('NoPolicy', 'Login', {
-          message: `no policy opens this target to ${startup.user} (CHP-2012)`,
-          hint: 'Have an AccessPolicy name the identity and the target.',
-        }),
-      );
+      refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', notOpen(target, bundle)));
       return;
     }
     const refusal =
@@ -211,7 +203,7 @@ export class PostgresProxy {
     }
     const opened = new Opening(() => this.#options.gatekeeper.closeSession(view.policy));
     try {
-      await this.#open(accepted, presented.leftover, caller, bundle, view, opened, signal);
+      await this.#open(accepted, leftover, caller, bundle, view, opened, signal);
     } catch (error) {
       opened.abandon();
       if (error instanceof BackendError) {
@@ -221,15 +213,52 @@ export class PostgresProxy {
         );
         refuseSession(socket, clock, error.report());
       } else if (error instanceof ControlRefusal) {
-        refuseSession(
-          socket,
-          clock,
-          refusalResponse('NoPolicy', 'Login', {
-            message: `${error.message} (${error.code})`,
-            hint: error.hint,
-          }),
-        );
+        logger.warn({ code: error.code, detail: error.logDetail, ...where }, 'no credential');
+        refuseSession(socket, clock, controlRefusalResponse(error));
       } else throw error;
+    }
+  }
+
+  /** Who calls; undefined when the caller did not prove it, was told so, and is gone. */
+  async #prove(
+    accepted: AcceptedSession,
+    target: ServedTarget,
+    signal: AbortSignal,
+    where: Readonly<Record<string, string>>,
+  ): Promise<{ caller: AuthenticatedCaller; leftover: Buffer } | undefined> {
+    const { control, clock, metrics, logger } = this.#options;
+    const { socket, startup, leftover } = accepted;
+    const asked = control.proof === 'Password';
+    const presented = asked
+      ? await askForTicket(socket, leftover, { clock, signal })
+      : ({ kind: 'ticket', secret: '', leftover } as const);
+    if (presented.kind === 'closed') {
+      if (presented.violation !== undefined) {
+        metrics.violation('Client');
+        this.#recordViolation(presented.violation);
+      }
+      return undefined;
+    }
+    try {
+      // A name that nothing asks a proof for says nothing.
+      const user = asked ? startup.user : '';
+      const caller = await control.authenticate(user, presented.secret, target.uid() ?? '');
+      metrics.authenticated('Accepted');
+      return { caller, leftover: presented.leftover };
+    } catch (error) {
+      metrics.authenticated('Refused');
+      if (!(error instanceof ControlRefusal)) throw error;
+      logger.warn({ code: error.code, detail: error.logDetail, ...where }, 'a caller was refused');
+      if (asked && refusalReason(error) === 'NoPolicy') {
+        refuseTicket(socket, clock, {
+          message: `${error.message} (${error.code})`,
+          hint: error.hint,
+        });
+      } else {
+        metrics.refused(refusalReason(error));
+        refuseSession(socket, clock, controlRefusalResponse(error));
+      }
+      return undefined;
     }
   }
 
@@ -277,18 +306,30 @@ export class PostgresProxy {
     const { control, clock, metrics, recorder: recorders } = this.#options;
     const { startup } = accepted;
     const { target } = view.policy.bundle;
-    const credential = await control.lease(caller.identityUid, target.uid);
     const where = this.#whereIs(view);
-    const backend = await connectBackend({
-      ...where,
-      username: credential.username,
-      password: credential.password,
-      database: startup.database,
-      parameters: backendParameters(startup.parameters),
-      clock,
-      signal,
-      checkVersion: (version) => checkVersion(version, view),
-    });
+    const connect = ({ username, password }: LeasedCredential): Promise<BackendSession> =>
+      connectBackend({
+        ...where,
+        username,
+        password,
+        database: startup.database,
+        parameters: backendParameters(startup.parameters),
+        clock,
+        signal,
+        checkVersion: (version) => checkVersion(version, view),
+      });
+    let credential = await control.lease(caller.identityUid, target.uid);
+    let backend: BackendSession;
+    try {
+      backend = await connect(credential);
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.code !== 'CHP-2011') throw error;
+      // It may have been replaced since it was lent.
+      const newer = await control.lease(caller.identityUid, target.uid, credential);
+      if (newer.version === credential.version) throw error;
+      credential = newer;
+      backend = await connect(credential);
+    }
     const recorder = recorders.openSession();
     opening.recorder = recorder;
     opening.backend = backend;
@@ -331,6 +372,8 @@ export class PostgresProxy {
         this.#cancels.remove(key);
         this.#sessions.delete(session);
         this.#options.gatekeeper.closeSession(view.policy);
+        if (this.#sessions.size > 0) return;
+        for (const resolve of this.#whenEmpty.splice(0)) resolve();
       },
     });
     const key = this.#cancels.issue(session, startup.minor);
@@ -398,6 +441,32 @@ export class PostgresProxy {
     recorder.append({ ...sessionOpened(accepted, caller, bundle, view), credential: named });
     recorder.append({ type: 'CredentialLeased', credential: named });
   }
+}
+
+/** Why a login was refused by the control plane, as the protocol has words for it. */
+function refusalReason({ code }: ControlRefusal): RefusalReason {
+  if (code === 'CHP-2002') return 'Suspended';
+  if (code === 'CHP-2003') return 'Expired';
+  // Ours to mend, not the caller's: drivers may try again.
+  if (code === 'CHP-3009' || code === 'CHP-3010' || code === 'CHP-2020') return 'StalePolicy';
+  return 'NoPolicy';
+}
+
+function controlRefusalResponse(refusal: ControlRefusal): Buffer {
+  return refusalResponse(refusalReason(refusal), 'Login', {
+    message: `${refusal.message} (${refusal.code})`,
+    hint: refusal.hint,
+  });
+}
+
+/** For an identity that has no policy on a target, or a target that is not among its own. */
+function notOpen(target: ServedTarget, bundle: PolicyBundle | undefined) {
+  const who =
+    bundle === undefined ? 'the caller' : `${bundle.identity.namespace}/${bundle.identity.name}`;
+  return {
+    message: `Target ${target.name} is not open to ${who}, or does not exist any more (CHP-2012)`,
+    hint: "Have the Target's allowedNamespaces include the identity's namespace.",
+  };
 }
 
 function sourceOf(socket: Socket): { sourceIP?: string } {

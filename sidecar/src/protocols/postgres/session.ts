@@ -64,6 +64,11 @@ export interface SessionOptions {
 const clientReadBytes = 16 * 1024;
 const backendReadBytes = 64 * 1024;
 
+const shutdownReport = refusalResponse('NoPolicy', 'End', {
+  message: 'the proxy is shutting down',
+  hint: 'Connect again.',
+});
+
 interface Forward {
   readonly pieces: readonly Buffer[];
   durable: boolean;
@@ -84,6 +89,7 @@ export class PostgresSession {
   #closed = false;
   #ready = false;
   #resuming = false;
+  #draining = false;
   #statements = 0;
   #refused = 0;
   #rows = 0;
@@ -203,6 +209,17 @@ export class PostgresSession {
   /** The caller's own cancel request. */
   cancel(): Promise<void> {
     return this.#options.cancelBackend();
+  }
+
+  /** Ends once nothing runs and no transaction is open. */
+  drain(): void {
+    this.#draining = true;
+    if (this.#state.idle) this.shutDown();
+  }
+
+  /** Ends now, because the program does. */
+  shutDown(): void {
+    this.terminate('Shutdown', shutdownReport);
   }
 
   /** Ends the session from our side; the client is told why. */
@@ -459,7 +476,8 @@ export class PostgresSession {
         this.#resuming = true;
         queueMicrotask(() => {
           this.#resuming = false;
-          this.#resumeFrontend();
+          if (this.#draining && this.#state.idle) this.shutDown();
+          else this.#resumeFrontend();
         });
       },
       inBandFailure: () => internalError('what names resolve by could not be read (CHP-3013)'),
