@@ -138,27 +138,42 @@ export class KubernetesApi {
     return { metadata: list.metadata, items: list.items ?? [] };
   }
 
-  /** All pages of `pageSize`; each as of the first one's resourceVersion. Throws 410 if that is compacted meanwhile. */
-  async list<T extends { readonly metadata: KubernetesMeta }>(
+  /**
+   * Page after page of `pageSize`, each as of the first one's resourceVersion. Throws 410 if that is
+   * compacted meanwhile.
+   */
+  async *pages<T extends { readonly metadata: KubernetesMeta }>(
     type: ResourceType,
     selection: Selection = {},
     pageSize = 500,
     signal?: AbortSignal,
-  ): Promise<ObjectList<T>> {
-    const items: T[] = [];
-    let page: ObjectList<T>;
+  ): AsyncGenerator<ObjectList<T>> {
     let from: string | undefined;
     do {
       const options = { ...selection, limit: pageSize, ...(from && { continue: from }) };
-      page = await this.listPage<T>(type, options, signal);
-      for (const item of page.items) items.push(item);
+      const page = await this.listPage<T>(type, options, signal);
+      yield page;
       const next = page.metadata.continue || undefined;
       if (next !== undefined && next === from) {
         throw protocolError(`list ${type.plural}`, 'the same page is offered again');
       }
       from = next;
     } while (from !== undefined);
-    return { metadata: page.metadata, items };
+  }
+
+  /** All pages. */
+  async list<T extends { readonly metadata: KubernetesMeta }>(
+    type: ResourceType,
+    selection: Selection = {},
+    signal?: AbortSignal,
+  ): Promise<ObjectList<T>> {
+    const items: T[] = [];
+    let resourceVersion = '';
+    for await (const page of this.pages<T>(type, selection, 500, signal)) {
+      for (const item of page.items) items.push(item);
+      resourceVersion = page.metadata.resourceVersion;
+    }
+    return { metadata: { resourceVersion }, items };
   }
 
   /**
