@@ -3,6 +3,8 @@
 /** Labels opt in. */
 export const injectLabel = 'chaperone.dev/inject';
 export const injectEnabled = 'enabled';
+/** On a pod: leaves it out, where its namespace does not require injection. */
+export const injectDisabled = 'disabled';
 /** `true` on a namespace: its pods cannot opt out. */
 export const requiredLabel = 'chaperone.dev/required';
 /** `accept` on a namespace: Targets of other namespaces may be mapped into its pods. */
@@ -18,8 +20,10 @@ export const logLevelAnnotation = 'chaperone.dev/log-level';
 /** `Open` (default) or `Lockdown`. */
 export const egressAnnotation = 'chaperone.dev/egress';
 export const egressLockdown = 'Lockdown';
+export const egressOpen = 'Open';
 /** `Env`: mounts our roots into the workload's containers and sets PGSSLROOTCERT and the like. */
 export const trustAnnotation = 'chaperone.dev/trust';
+export const trustEnv = 'Env';
 /** `Generate` on a namespace: NetworkPolicies for its pods without a sidecar. */
 export const networkPolicyAnnotation = 'chaperone.dev/network-policy';
 export const networkPolicyGenerate = 'Generate';
