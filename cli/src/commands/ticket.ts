@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { isOpenTo } from '@chaperone/control/controllers/attachment.ts';
+import { isOfferedTo } from '@chaperone/control/controllers/attachment.ts';
 import { lookUp } from '@chaperone/control/controllers/lookup.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import { openStateDatabase } from '@chaperone/control/store/state-database.ts';
@@ -36,7 +36,7 @@ export async function createTicket(
     const snapshot = stateSnapshot(database);
     const identity = lookUp(snapshot, 'MachineIdentity', identityName);
     const target = lookUp(snapshot, 'Target', options.target);
-    if (!isOpenTo(target, identity.metadata.namespace, snapshot)) {
+    if (!isOfferedTo(target, identity.metadata.namespace, snapshot)) {
       throw new ChaperoneError(
         'CHP-2012',
         `Target ${options.target} is not open to namespace ${identity.metadata.namespace}.`,
@@ -48,7 +48,7 @@ export async function createTicket(
       .filter(
         ({ metadata }) =>
           metadata.name === identity.metadata.name &&
-          isOpenTo(target, metadata.namespace, snapshot),
+          isOfferedTo(target, metadata.namespace, snapshot),
       );
     const { namespace, name } = identity.metadata;
     refuseUnusable(identity);

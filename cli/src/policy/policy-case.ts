@@ -1,6 +1,6 @@
 /** One question to the policies: what becomes of a statement of an identity on a target. */
 
-import { isOpenTo } from '@chaperone/control/controllers/attachment.ts';
+import { isOfferedTo } from '@chaperone/control/controllers/attachment.ts';
 import { lookUp } from '@chaperone/control/controllers/lookup.ts';
 import type { Snapshot } from '@chaperone/control/controllers/snapshot.ts';
 import { bundleFor } from '@chaperone/control/policy-api/bundle.ts';
@@ -55,12 +55,12 @@ export function ask(question: Question, snapshot: Snapshot, known: QuestionCatal
   const identity = lookUp(snapshot, 'MachineIdentity', question.identity);
   const target = lookUp(snapshot, 'Target', question.target);
   const { enforcement } = target.spec;
-  if (!isOpenTo(target, identity.metadata.namespace, snapshot)) {
+  if (!isOfferedTo(target, identity.metadata.namespace, snapshot)) {
     const failure = `Target ${question.target} is not open to namespace ${identity.metadata.namespace}`;
     return { verdict: 'Deny', enforcement, statements: [], failure };
   }
   // Masks are told by their kind here, never applied, so that any key does.
-  const bundle = bundleFor(identity, snapshot, Buffer.alloc(32));
+  const bundle = bundleFor(identity, snapshot, Buffer.alloc(32), undefined);
   const own = bundle.targets.find((one) => one.target.uid === target.metadata.uid)!;
   const analysis = analyze(question.statement, {
     ...known,

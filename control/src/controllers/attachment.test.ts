@@ -1,7 +1,7 @@
 import type { AccessPolicySubjects } from '@chaperone/core/resources/types.ts';
 import { describe, expect, test } from '@jest/globals';
 import type { Stored } from '../store/resource-store.ts';
-import { appliesTo, attachment, isOpenTo } from './attachment.ts';
+import { appliesTo, attachment, isOfferedTo } from './attachment.ts';
 import { snapshotOf, stored } from './testing.ts';
 
 const target = (spec: Record<string, unknown> = {}): Stored<'Target'> =>
@@ -91,7 +91,7 @@ describe('appliesTo: whom a policy is about', () => {
   });
 });
 
-describe('isOpenTo: who may connect at all', () => {
+describe('isOfferedTo: who may connect at all', () => {
   const namespace = stored('Namespace', 'pay', {}, { team: 'payments' });
   const bySelectorOf = (key: string, value: string): Record<string, unknown> => ({
     allowedNamespaces: { from: 'Selector', selector: { matchLabels: { [key]: value } } },
@@ -116,12 +116,12 @@ describe('isOpenTo: who may connect at all', () => {
       false,
     ],
   ])('%s', (_, spec, from, expected) => {
-    expect(isOpenTo(target(spec), from, snapshotOf(namespace))).toBe(expected);
+    expect(isOfferedTo(target(spec), from, snapshotOf(namespace))).toBe(expected);
   });
 
   test('a namespace cannot take another one’s name by a label', () => {
     const liar = stored('Namespace', 'liar', {}, { 'kubernetes.io/metadata.name': 'pay' });
     const open = target(bySelectorOf('kubernetes.io/metadata.name', 'pay'));
-    expect(isOpenTo(open, 'liar', snapshotOf(liar))).toBe(false);
+    expect(isOfferedTo(open, 'liar', snapshotOf(liar))).toBe(false);
   });
 });

@@ -66,8 +66,8 @@ export function namesIdentity(
   );
 }
 
-/** Whether identities of that namespace may connect to the target at all. */
-export function isOpenTo(target: Target, namespace: string, snapshot: Snapshot): boolean {
+/** Whether the target's owner lets identities of that namespace connect at all. */
+export function isOfferedTo(target: Target, namespace: string, snapshot: Snapshot): boolean {
   const { from, selector } = target.spec.allowedNamespaces;
   switch (from) {
     case 'All':

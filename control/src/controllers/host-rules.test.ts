@@ -3,7 +3,12 @@ import { aliasRefusal, governanceRules, hostRefusal, issuerIsBound } from './hos
 
 const rules = governanceRules({
   clusterDomain: 'cluster.local',
-  allowedHosts: ['data=db.example.com', 'data=*.rds.example.com', '*=shared.example.com', 'data=10.0.0.5'],
+  allowedHosts: [
+    'data=db.example.com',
+    'data=*.rds.example.com',
+    '*=shared.example.com',
+    'data=10.0.0.5',
+  ],
   oidcIssuers: ['data=https://ci.example.com', '*=https://all.example.com'],
   foreignTargets: 'ByLabel',
 });
@@ -47,7 +52,11 @@ describe('hostRefusal: what a Target of namespace data may name', () => {
   test('the API server is nobody’s, in its own namespace and on the list too', () => {
     const generous = governanceRules({
       clusterDomain: 'cluster.local',
-      allowedHosts: ['*=kubernetes.default.svc', '*=db.other.svc.cluster.local', '*=kubernetes.default'],
+      allowedHosts: [
+        '*=kubernetes.default.svc',
+        '*=db.other.svc.cluster.local',
+        '*=kubernetes.default',
+      ],
       oidcIssuers: [],
       foreignTargets: 'ByLabel',
     });
@@ -64,8 +73,9 @@ describe('hostRefusal: what a Target of namespace data may name', () => {
 });
 
 describe('aliasRefusal', () => {
-  test.each(['db', 'db.data', 'db.data.svc', 'db.example.com', 'shared.example.com'])('%s', (alias) =>
-    expect(aliasRefusal(alias, 'data', rules)).toBeUndefined(),
+  test.each(['db', 'db.data', 'db.data.svc', 'db.example.com', 'shared.example.com'])(
+    '%s',
+    (alias) => expect(aliasRefusal(alias, 'data', rules)).toBeUndefined(),
   );
   test.each([
     'localhost',
@@ -101,5 +111,7 @@ test.each([
   [[], ['data=http://plain.example.com']],
 ])('rules of another form are refused: %j %j', (allowedHosts, oidcIssuers) => {
   const config = { clusterDomain: 'cluster.local', allowedHosts, oidcIssuers };
-  expect(() => governanceRules({ ...config, foreignTargets: 'ByLabel' })).toThrow(/NAMESPACE=VALUE/);
+  expect(() => governanceRules({ ...config, foreignTargets: 'ByLabel' })).toThrow(
+    /NAMESPACE=VALUE/,
+  );
 });

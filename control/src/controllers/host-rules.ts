@@ -112,6 +112,15 @@ function covers(pattern: string, name: string): boolean {
     : pattern === name;
 }
 
+/** One form for all ways in which a Target of `namespace` may write a name: Services with the cluster's domain. */
+export function fullName(name: string, namespace: string, rules: GovernanceRules): string {
+  const plain = normalised(name);
+  const [, space, ...rest] = plain.split('.');
+  const short = space === namespace && rest.length === 0;
+  if (short) return `${plain}.svc.${rules.clusterDomain}`;
+  return plain.endsWith('.svc') ? `${plain}.${rules.clusterDomain}` : plain;
+}
+
 function normalised(name: string): string {
   return name.toLowerCase().replace(/\.$/, '');
 }

@@ -23,32 +23,58 @@ export class Snapshot {
   readonly #kinds = new Map<StoredKind, Map<string, Stored>>(
     watchedKinds.map((kind) => [kind, new Map()]),
   );
+  readonly #sorted = new Map<StoredKind, readonly Stored[]>();
   #version = 0;
+  #revision = 0;
   readonly #versions: Record<string, number> = {};
+  readonly #complete: Record<string, number> = {};
 
   /** The store's version. */
   get version(): number {
     return this.#version;
   }
 
-  /** The highest resourceVersion of an object seen, per kind: what is behind it in one part must not replace it. */
+  /** The version of the last change seen, per kind: what is complete up to less in one part must not replace it. */
   get versions(): VersionVector {
     return { ...this.#versions };
   }
 
+  /** Up to which version all changes have been seen, per kind: more than `versions` where nothing has changed since. */
+  get complete(): VersionVector {
+    return { ...this.#complete };
+  }
+
+  /** Grows whenever anything but status changed: what is derived from specs holds for one revision. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   /** Whether anything but status changed. */
-  apply({ events, resourceVersion }: WatchBatch): boolean {
+  apply({ events, resourceVersion, versions }: WatchBatch): boolean {
     let changed = false;
+    for (const kind of watchedKinds) {
+      const complete = versions === undefined ? Number(resourceVersion) : versions[kind];
+      this.#complete[kind] = Math.max(complete ?? 0, this.#complete[kind] ?? 0);
+    }
     for (const { type, object } of events) {
       const objects = this.#kinds.get(object.kind)!;
       const key = objectKey(object);
-      changed ||= type !== 'Modified' || !isStatusOnly(objects.get(key), object);
+      const before = objects.get(key);
+      changed ||= type !== 'Modified' || !isStatusOnly(before, object);
       if (type === 'Deleted') objects.delete(key);
       else objects.set(key, object);
-      const seen = Number(object.metadata.resourceVersion);
+      this.#sorted.delete(object.kind);
+      const known = before?.metadata.resourceVersion === object.metadata.resourceVersion;
+      // A deletion that carries no version of its own happened somewhere up to what is complete.
+      const seen =
+        type === 'Deleted' && known
+          ? this.#complete[object.kind]!
+          : Number(object.metadata.resourceVersion);
       this.#versions[object.kind] = Math.max(seen, this.#versions[object.kind] ?? 0);
+      this.#complete[object.kind] = Math.max(seen, this.#complete[object.kind]!);
     }
     this.#version = Number(resourceVersion);
+    if (changed) this.#revision += 1;
     return changed;
   }
 
@@ -58,9 +84,14 @@ export class Snapshot {
 
   /** All of a kind, sorted by namespace and name. */
   all<K extends StoredKind>(kind: K): readonly Stored<K>[] {
-    const entries = [...(this.#kinds.get(kind) ?? [])];
-    entries.sort(([a], [b]) => (a < b ? -1 : 1));
-    return entries.map(([, object]) => object as Stored<K>);
+    let sorted = this.#sorted.get(kind);
+    if (sorted === undefined) {
+      const entries = [...(this.#kinds.get(kind) ?? [])];
+      entries.sort(([a], [b]) => (a < b ? -1 : 1));
+      sorted = entries.map(([, object]) => object);
+      this.#sorted.set(kind, sorted);
+    }
+    return sorted as readonly Stored<K>[];
   }
 }
 

@@ -1,5 +1,6 @@
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { describe, expect, test } from '@jest/globals';
+import { governanceRules } from '../controllers/host-rules.ts';
 import { snapshotOf, stored } from '../controllers/testing.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { bundleFor } from './bundle.ts';
@@ -20,7 +21,7 @@ const rule = (name: string, action: string, extra: Record<string, unknown> = {})
 const approval = { approval: { approvers: { groups: ['dba'] } } };
 const refs = { targetRefs: [{ name: 't', namespace: 'data' }] };
 const bundle = (...objects: Stored[]): PolicyBundle =>
-  bundleFor(identity, snapshotOf(identity, target, ...objects), key);
+  bundleFor(identity, snapshotOf(identity, target, ...objects), key, undefined);
 const secret = (name: string, data: Record<string, string>, labels = {}): Stored<'Secret'> =>
   stored('Secret', name, { stringData: data }, labels);
 
@@ -141,8 +142,8 @@ describe('bundleFor', () => {
       expect(new Set(keys).size).toBe(2);
       for (const one of keys) expect(Buffer.from(one!, 'base64')).toHaveLength(32);
       expect(
-        bundleFor(identity, snapshotOf(identity, target, both), Buffer.alloc(32, 2)).targets[0]!
-          .masks[0]!.key,
+        bundleFor(identity, snapshotOf(identity, target, both), Buffer.alloc(32, 2), undefined)
+          .targets[0]!.masks[0]!.key,
       ).not.toBe(keys[0]);
     });
 
@@ -155,6 +156,7 @@ describe('bundleFor', () => {
         identity,
         snapshotOf(identity, anew, hash({ keyRef: { name: 'k' } }), good),
         key,
+        undefined,
       );
       expect(keyOf(again)).toBe(keyOf(made));
     });
@@ -180,8 +182,8 @@ describe('bundleFor', () => {
         tls: { caRef: { name: 'ca' } },
         allowedNamespaces: { from: 'All' },
       });
-      return bundleFor(identity, snapshotOf(identity, own, ...objects), key).targets[0]!.target.tls
-        .ca;
+      return bundleFor(identity, snapshotOf(identity, own, ...objects), key, undefined).targets[0]!
+        .target.tls.ca;
     };
     const pem = '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n';
     expect(of([stored('ConfigMap', 'data/ca', { data: { 'ca.crt': pem } })])).toBe(pem);
@@ -223,5 +225,27 @@ describe('bundleFor', () => {
       bundle(stored('MaskingRule', 'pay/foreign', refs), secret('data/x', { a: 'b' })).digest,
     ).toBe(before);
     expect(bundle(stored('MaskingRule', 'data/own', refs)).digest).not.toBe(before);
+  });
+});
+
+describe('bundleFor with rules', () => {
+  const rules = governanceRules({
+    clusterDomain: 'cluster.local',
+    allowedHosts: [],
+    oidcIssuers: [],
+    foreignTargets: 'ByLabel',
+  });
+  const accepting = stored('Namespace', 'pay', {}, { 'chaperone.dev/foreign-targets': 'accept' });
+  const names = (spec: object, ...others: Stored[]): string[] => {
+    const own = stored('Target', 'data/t', { allowedNamespaces: { from: 'All' }, ...spec });
+    const snapshot = snapshotOf(identity, own, ...others);
+    return bundleFor(identity, snapshot, key, rules).targets.map((one) => one.target.name);
+  };
+
+  test('leaves out a target that claims what is not its own, and one that is not accepted', () => {
+    expect(names({ host: 'db.data.svc.cluster.local' }, accepting)).toEqual(['t']);
+    expect(names({ host: 'db.data.svc.cluster.local' })).toEqual([]);
+    expect(names({ host: 'db.pay.svc.cluster.local' }, accepting)).toEqual([]);
+    expect(names({ host: 'kubernetes.default.svc' }, accepting)).toEqual([]);
   });
 });

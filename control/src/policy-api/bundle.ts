@@ -9,9 +9,12 @@ import type {
   TargetBundle,
 } from '@chaperone/core/policy/types.ts';
 import type { AccessPolicyRule } from '@chaperone/core/resources/types.ts';
-import { appliesTo, attachment, isOpenTo, namesIdentity } from '../controllers/attachment.ts';
+import { namesIdentity } from '../controllers/attachment.ts';
+import type { GovernanceRules } from '../controllers/host-rules.ts';
+import { targetsOf } from '../controllers/open-targets.ts';
+import { type AttachedPolicy, policyIndexOf } from '../controllers/policy-index.ts';
 import { resolveAuthorities, resolveMaskingKey } from '../controllers/secrets.ts';
-import type { Snapshot } from '../controllers/snapshot.ts';
+import { objectKey, type Snapshot } from '../controllers/snapshot.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { maskingKey } from './masking-key.ts';
 import { strictestSession } from './session-settings.ts';
@@ -22,13 +25,14 @@ type Policy = Stored<'AccessPolicy'>;
 
 /**
  * The bundle of one identity: every target open to its namespace, with the rules and masks that count there
- * for it. `installationKey` is what masking keys are derived from where a rule names none. `version` is the
- * snapshot's. Pure.
+ * for it. `installationKey` is what masking keys are derived from where a rule names none; `rules` say who
+ * may claim which host (see targetsOf). `version` is the snapshot's. Pure.
  */
 export function bundleFor(
   identity: Identity,
   snapshot: Snapshot,
   installationKey: Buffer,
+  rules: GovernanceRules | undefined,
 ): PolicyBundle {
   const { metadata, spec } = identity;
   const content: Omit<PolicyBundle, 'digest' | 'version'> = {
@@ -44,10 +48,9 @@ export function bundleFor(
       suspended: spec.suspended,
       ...(spec.expiresAt !== undefined && { expiresAt: spec.expiresAt }),
     },
-    targets: snapshot
-      .all('Target')
-      .filter((target) => isOpenTo(target, metadata.namespace, snapshot))
-      .map((target) => targetBundle(target, identity, snapshot, installationKey)),
+    targets: targetsOf(metadata.namespace, snapshot, rules).open.map((target) =>
+      targetBundle(target, identity, snapshot, installationKey),
+    ),
   };
   return { ...content, version: snapshot.version, digest: bundleDigest(content) };
 }
@@ -58,18 +61,20 @@ function targetBundle(
   snapshot: Snapshot,
   installationKey: Buffer,
 ): TargetBundle {
-  const policies = snapshot.all('AccessPolicy').filter((policy) => appliesTo(policy, identity));
-  const granting = policies.filter((policy) => attachment(policy, target) === 'Granting');
+  const index = policyIndexOf(snapshot);
+  const applying = index.policiesFor(identity);
+  const policies = index.policiesOn(target).filter(({ policy }) => applying.has(objectKey(policy)));
   return {
     target: bundleTarget(target, snapshot),
-    rules: policies.flatMap((policy) => rulesOf(policy, target)),
-    masks: snapshot
-      .all('MaskingRule')
-      .filter((rule) => attachment(rule, target) === 'Granting')
+    rules: policies.flatMap(rulesOf),
+    masks: index
+      .masksOn(target)
       .map((rule) => bundleMask(rule, target, identity, snapshot, installationKey)),
     session: strictestSession(
-      granting.flatMap(({ spec }) =>
-        spec.mode === 'Enforce' && spec.session !== undefined ? [spec.session] : [],
+      policies.flatMap(({ policy: { spec }, attached }) =>
+        attached === 'Granting' && spec.mode === 'Enforce' && spec.session !== undefined
+          ? [spec.session]
+          : [],
       ),
     ),
   };
@@ -99,9 +104,7 @@ function bundleTarget(target: Target, snapshot: Snapshot): TargetBundle['target'
 }
 
 /** The rules of a policy that count on a target: all of them, or its Denies alone. */
-function rulesOf(policy: Policy, target: Target): BundleRule[] {
-  const attached = attachment(policy, target);
-  if (attached === undefined) return [];
+function rulesOf({ policy, attached }: AttachedPolicy): BundleRule[] {
   return (policy.spec.rules ?? [])
     .filter(({ action }) => attached === 'Granting' || action === 'Deny')
     .map((rule) => ({
