@@ -1,3 +1,4 @@
+import type { VersionVector } from '@chaperone/core/control/wire.ts';
 import type { CoreKind } from '@chaperone/core/resources/core-kinds.ts';
 import type { ConfigMap, Namespace, Secret, StoredMeta } from '@chaperone/core/resources/object.ts';
 import type {
@@ -44,11 +45,16 @@ export interface WatchEvent {
   readonly object: Stored;
 }
 
-/** Changes that came into force together. */
+/** Changes that came into force together; none where only what is known to be complete has grown. */
 export interface WatchBatch {
   readonly events: readonly WatchEvent[];
   /** The store's version after them: a whole number that only grows. */
   readonly resourceVersion: string;
+  /**
+   * Per kind, up to which resourceVersion everything of it has been told: of a list its own version, then of
+   * each event and bookmark. Absent where `resourceVersion` holds for every kind.
+   */
+  readonly versions?: VersionVector;
 }
 
 /** An RFC 7386 merge patch. */

@@ -34,7 +34,15 @@ describe('the names of a target', () => {
       'pay',
       ['db.example.com', 'orders'],
     ],
-    ['a name that only looks like a Service', 'a.db.data.svc', [], 'data', ['a.db.data.svc']],
+    [
+      'a pod of a headless Service',
+      'db-0.db.data.svc',
+      [],
+      'data',
+      ['db-0.db.data.svc', 'db-0.db.data.svc.cluster.local', 'db-0.db.data', 'db-0.db'],
+    ],
+    ['a name that only looks like a Service', 'x.a.db.data.svc', [], 'data', ['x.a.db.data.svc']],
+    ['nothing before svc', 'data.svc', [], 'data', ['data.svc']],
     ['another cluster domain', 'db.data.svc.other.net', [], 'data', ['db.data.svc.other.net']],
     ['addresses and wildcards', '10.0.0.1', ['*.example.com', '::1', 'x y', '', '1.2'], 'pay', []],
   ])('%s', (_, host, aliases, namespace, names) => {

@@ -6,8 +6,8 @@ const hostName = new RegExp(`^(?=.{1,253}$)${label}(?:\\.${label})*$`);
 const address = /(?:^|\.)\d+$/;
 
 /**
- * Host and aliases in lower case, each Service (`NAME.NAMESPACE.svc`, with or without `clusterDomain`) in all
- * the forms that the pod's resolver takes for it: the bare name only in the Service's own namespace. Addresses,
+ * Host and aliases in lower case, each Service (`NAME.NAMESPACE.svc`, with or without `clusterDomain`; or a
+ * pod of a headless one) in all the forms that the pod's resolver takes for it: without namespace only in its own. Addresses,
  * wildcards and what is no host name are left out. The host comes first, and no name twice.
  */
 export function targetNames(
@@ -24,14 +24,14 @@ export function targetNames(
   return [...new Set(names)];
 }
 
-/** All forms of a name that is a Service's; none of another's. */
+/** All forms of a name that is a Service's, or a pod's of a headless one; none of another's. */
 function serviceForms(name: string, clusterDomain: string, podNamespace: string): string[] {
   const ending = `.${clusterDomain}`;
   const short = name.endsWith(ending) ? name.slice(0, -ending.length) : name;
-  const [service, namespace, svc, ...rest] = short.split('.');
-  if (service === undefined || namespace === undefined || svc !== 'svc' || rest.length > 0) {
-    return [];
-  }
+  const labels = short.split('.');
+  const namespace = labels.at(-2);
+  const service = labels.slice(0, -2).join('.');
+  if (labels.at(-1) !== 'svc' || labels.length < 3 || labels.length > 4) return [];
   const qualified = `${service}.${namespace}`;
   return [
     `${qualified}.svc${ending}`,

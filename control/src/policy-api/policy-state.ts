@@ -1,0 +1,206 @@
+/** What is in force now, as the control plane asks of it: bundles, leases, and who is whom. */
+import { ControlRefusal, type LeasedCredential } from '@chaperone/core/control/types.ts';
+import type { VersionVector } from '@chaperone/core/control/wire.ts';
+import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
+import { subjectConflicts } from '@chaperone/core/resources/subjects.ts';
+import type { GovernanceRules } from '../controllers/host-rules.ts';
+import { isOpenTo } from '../controllers/open-targets.ts';
+import { resolveAuthorities, resolveCredential } from '../controllers/secrets.ts';
+import { keyOf, Snapshot, watchedKinds } from '../controllers/snapshot.ts';
+import type { ResourceStore, Stored, WatchBatch } from '../store/resource-store.ts';
+import { bundleFor } from './bundle.ts';
+
+type Identity = Stored<'MachineIdentity'>;
+type Target = Stored<'Target'>;
+
+export interface PolicyStateOptions {
+  readonly store: ResourceStore;
+  /** See installationKey. */
+  readonly installationKey: Buffer;
+  /** Who may claim which host; absent, as in a directory: every name is allowed. */
+  readonly rules?: GovernanceRules;
+  readonly nowMs: () => number;
+  /** Called when a listener throws; the others are called all the same. */
+  readonly onError: (error: unknown) => void;
+}
+
+interface CachedBundle {
+  /** Of the snapshot, when it was last made or found unchanged. */
+  revision: number;
+  readonly bundle: PolicyBundle;
+}
+
+/** Follows a store until closed. */
+export class PolicyState {
+  readonly #options: PolicyStateOptions;
+  readonly #snapshot = new Snapshot();
+  readonly #listeners = new Set<(batch: WatchBatch) => void>();
+  readonly #bundles = new Map<string, CachedBundle>();
+  readonly #unwatch: () => void;
+  #identities = new Map<string, Identity>();
+  #targets = new Map<string, Target>();
+  /** By `namespace/name` of the ServiceAccount; undefined until asked for after a change of identities. */
+  #owners: ReadonlyMap<string, Identity> | undefined;
+
+  constructor(options: PolicyStateOptions) {
+    this.#options = options;
+    this.#unwatch = options.store.watch(watchedKinds, (batch) => this.#apply(batch));
+  }
+
+  /** See Snapshot.versions. */
+  get versions(): VersionVector {
+    return this.#snapshot.versions;
+  }
+
+  /** See Snapshot.complete. */
+  get complete(): VersionVector {
+    return this.#snapshot.complete;
+  }
+
+  /** The targets in force, of every namespace, sorted by namespace and name. */
+  targets(): readonly Target[] {
+    return [...this.#targets.values()];
+  }
+
+  target(uid: string): Target | undefined {
+    return this.#targets.get(uid);
+  }
+
+  identity(uid: string): Identity | undefined {
+    return this.#identities.get(uid);
+  }
+
+  /** Whether identities of that namespace may connect to the target at all. */
+  isOpenTo(target: Target, namespace: string): boolean {
+    return isOpenTo(target, namespace, this.#snapshot, this.#options.rules);
+  }
+
+  namespaceLabels(name: string): Readonly<Record<string, string>> {
+    return this.#snapshot.get('Namespace', '', name)?.metadata.labels ?? {};
+  }
+
+  /** Calls back after every change but of status; returns the unsubscriber. */
+  onChange(listener: (batch: WatchBatch) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** The newest bundle of that identity, the very same one as long as nothing in it changes; undefined when it is gone. */
+  bundle(identityUid: string): PolicyBundle | undefined {
+    const identity = this.#identities.get(identityUid);
+    if (identity === undefined) return undefined;
+    const cached = this.#bundles.get(identityUid);
+    const { revision } = this.#snapshot;
+    if (cached?.revision === revision) return cached.bundle;
+    const { installationKey, rules } = this.#options;
+    const bundle = bundleFor(identity, this.#snapshot, installationKey, rules);
+    if (cached !== undefined && cached.bundle.digest === bundle.digest) {
+      cached.revision = revision;
+      return cached.bundle;
+    }
+    this.#bundles.set(identityUid, { revision, bundle });
+    return bundle;
+  }
+
+  /** The identity whose subject that ServiceAccount is: of several that claim it, the oldest. */
+  identityOf(namespace: string, serviceAccount: string): Identity | undefined {
+    this.#owners ??= ownersOf([...this.#identities.values()]);
+    return this.#owners.get(keyOf(namespace, serviceAccount));
+  }
+
+  /** By `namespace/name`, or by `name` where only one identity that the target is open to has it. */
+  identityNamed(user: string, targetUid: string): Identity | undefined {
+    const target = this.#targets.get(targetUid);
+    if (target === undefined) return undefined;
+    const slash = user.indexOf('/');
+    const candidates =
+      slash >= 0
+        ? [this.#snapshot.get('MachineIdentity', user.slice(0, slash), user.slice(slash + 1))]
+        : [...this.#identities.values()].filter(({ metadata }) => metadata.name === user);
+    const open = candidates.filter(
+      (identity) => identity !== undefined && this.isOpenTo(target, identity.metadata.namespace),
+    );
+    return open.length === 1 ? open[0] : undefined;
+  }
+
+  /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
+  lease(identityUid: string, targetUid: string): LeasedCredential {
+    const identity = this.#identities.get(identityUid);
+    const target = this.#targets.get(targetUid);
+    if (identity === undefined) {
+      throw new ControlRefusal('CHP-2004', 'The identity does not exist any more.', askOwner);
+    }
+    const { spec, metadata } = identity;
+    const name = `${metadata.namespace}/${metadata.name}`;
+    if (spec.suspended) {
+      throw new ControlRefusal('CHP-2002', `MachineIdentity ${name} is suspended.`, askOwner);
+    }
+    if (spec.expiresAt !== undefined && Date.parse(spec.expiresAt) <= this.#options.nowMs()) {
+      throw new ControlRefusal('CHP-2003', `MachineIdentity ${name} has expired.`, askOwner);
+    }
+    if (target === undefined || !this.isOpenTo(target, metadata.namespace)) {
+      throw new ControlRefusal(
+        'CHP-2012',
+        `The target is not open to namespace ${metadata.namespace}.`,
+        'Have allowedNamespaces of the Target include it.',
+      );
+    }
+    const label = `Target ${target.metadata.namespace}/${target.metadata.name}`;
+    const authorities = resolveAuthorities(target, this.#snapshot);
+    if (!authorities.ok) {
+      throw new ControlRefusal('CHP-2013', `${label}: ${authorities.message}.`, mendTarget);
+    }
+    const credential = resolveCredential(target, this.#snapshot);
+    if (!credential.ok) {
+      throw new ControlRefusal('CHP-2010', `${label}: ${credential.message}.`, mendTarget);
+    }
+    return credential.value;
+  }
+
+  close(): void {
+    this.#unwatch();
+    this.#listeners.clear();
+  }
+
+  #apply(batch: WatchBatch): void {
+    if (!this.#snapshot.apply(batch)) return;
+    if (batch.events.some(({ object }) => object.kind === 'MachineIdentity')) {
+      this.#identities = byUid(this.#snapshot.all('MachineIdentity'));
+      this.#owners = undefined;
+      for (const uid of this.#bundles.keys()) {
+        if (!this.#identities.has(uid)) this.#bundles.delete(uid);
+      }
+    }
+    if (batch.events.some(({ object }) => object.kind === 'Target')) {
+      this.#targets = byUid(this.#snapshot.all('Target'));
+    }
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(batch);
+      } catch (error) {
+        this.#options.onError(error);
+      }
+    }
+  }
+}
+
+function ownersOf(identities: readonly Identity[]): Map<string, Identity> {
+  const conflicts = subjectConflicts(identities);
+  const owners = new Map<string, Identity>();
+  for (const identity of identities) {
+    const { namespace, name } = identity.metadata;
+    const lost = new Set(conflicts.get(keyOf(namespace, name))?.map(({ subject }) => subject));
+    identity.spec.subjects.forEach(({ serviceAccount }, index) => {
+      if (serviceAccount === undefined || lost.has(index)) return;
+      owners.set(keyOf(namespace, serviceAccount.name), identity);
+    });
+  }
+  return owners;
+}
+
+function byUid<T extends Stored>(objects: readonly T[]): Map<string, T> {
+  return new Map(objects.map((object) => [object.metadata.uid, object]));
+}
+
+const askOwner = 'Ask the owner of the MachineIdentity.';
+const mendTarget = 'Ask the owner of the Target to correct what it refers to.';
