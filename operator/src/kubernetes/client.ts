@@ -48,24 +48,27 @@ export interface WatchedEvent<T> {
   readonly object: T;
 }
 
-export interface WriteOptions {
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** For the whole answer; default 30 s. */
+  readonly timeoutMs?: number;
+}
+
+export interface WriteOptions extends CallOptions {
   readonly fieldManager?: string;
   /** Everything happens but the write. */
   readonly dryRun?: boolean;
-  readonly signal?: AbortSignal;
 }
 
-export interface DeleteOptions {
+export interface DeleteOptions extends CallOptions {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
   readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
 }
 
-interface RequestOptions {
+interface RequestOptions extends CallOptions {
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly body?: unknown;
   readonly contentType?: string;
-  readonly signal?: AbortSignal | undefined;
-  readonly timeoutMs?: number;
 }
 
 interface OpenResponse {
@@ -101,9 +104,9 @@ export class KubernetesApi {
     type: ResourceType,
     namespace: string,
     name: string,
-    signal?: AbortSignal,
+    call: CallOptions = {},
   ): Promise<T> {
-    return this.#send<T>('GET', pathOf(type, { namespace, name }), { signal });
+    return this.#send<T>('GET', pathOf(type, { namespace, name }), call);
   }
 
   /** As get, but undefined for what does not exist. */
@@ -111,10 +114,10 @@ export class KubernetesApi {
     type: ResourceType,
     namespace: string,
     name: string,
-    signal?: AbortSignal,
+    call: CallOptions = {},
   ): Promise<T | undefined> {
     try {
-      return await this.get<T>(type, namespace, name, signal);
+      return await this.get<T>(type, namespace, name, call);
     } catch (error) {
       if (error instanceof ApiError && error.isNotFound) return undefined;
       throw error;
@@ -125,12 +128,12 @@ export class KubernetesApi {
   async listPage<T extends { readonly metadata: KubernetesMeta }>(
     type: ResourceType,
     options: ListOptions = {},
-    signal?: AbortSignal,
+    call: CallOptions = {},
   ): Promise<ObjectList<T>> {
     const { namespace, ...query } = options;
     const list = await this.#send<Partial<ObjectList<T>>>('GET', pathOf(type, inside(namespace)), {
+      ...call,
       query,
-      signal,
     });
     if (typeof list.metadata?.resourceVersion !== 'string') {
       throw protocolError(`list ${type.plural}`, 'the answer is no list');
@@ -146,12 +149,12 @@ export class KubernetesApi {
     type: ResourceType,
     selection: Selection = {},
     pageSize = 500,
-    signal?: AbortSignal,
+    call: CallOptions = {},
   ): AsyncGenerator<ObjectList<T>> {
     let from: string | undefined;
     do {
       const options = { ...selection, limit: pageSize, ...(from && { continue: from }) };
-      const page = await this.listPage<T>(type, options, signal);
+      const page = await this.listPage<T>(type, options, call);
       yield page;
       const next = page.metadata.continue || undefined;
       if (next !== undefined && next === from) {
@@ -165,11 +168,11 @@ export class KubernetesApi {
   async list<T extends { readonly metadata: KubernetesMeta }>(
     type: ResourceType,
     selection: Selection = {},
-    signal?: AbortSignal,
+    call: CallOptions = {},
   ): Promise<ObjectList<T>> {
     const items: T[] = [];
     let resourceVersion = '';
-    for await (const page of this.pages<T>(type, selection, 500, signal)) {
+    for await (const page of this.pages<T>(type, selection, 500, call)) {
       for (const item of page.items) items.push(item);
       resourceVersion = page.metadata.resourceVersion;
     }
@@ -220,8 +223,8 @@ export class KubernetesApi {
     object: WrittenObject,
     options: WriteOptions & { readonly path?: ResourcePath } = {},
   ): Promise<T> {
-    const path = options.path ?? inside(object.metadata.namespace);
-    return this.#send<T>('POST', pathOf(type, path), this.#write(object, options));
+    const { path = inside(object.metadata.namespace), ...rest } = options;
+    return this.#send<T>('POST', pathOf(type, path), this.#write(object, rest));
   }
 
   /** Replaces the whole object; with a metadata.resourceVersion only that version of it. */
@@ -230,8 +233,9 @@ export class KubernetesApi {
     object: T,
     options: WriteOptions & { readonly subresource?: string } = {},
   ): Promise<T> {
-    const path = placeOf(object, options.subresource);
-    return this.#send<T>('PUT', pathOf(type, path), this.#write(object, options));
+    const { subresource, ...rest } = options;
+    const path = placeOf(object, subresource);
+    return this.#send<T>('PUT', pathOf(type, path), this.#write(object, rest));
   }
 
   /** An RFC 7386 merge patch. One that changes nothing leaves the resourceVersion. */
@@ -267,8 +271,9 @@ export class KubernetesApi {
     object: WrittenObject & { readonly metadata: { readonly name: string } },
     options: WriteOptions & { readonly fieldManager: string; readonly subresource?: string },
   ): Promise<T> {
-    const request = this.#write(object, options);
-    return this.#send<T>('PATCH', pathOf(type, placeOf(object, options.subresource)), {
+    const { subresource, ...rest } = options;
+    const request = this.#write(object, rest);
+    return this.#send<T>('PATCH', pathOf(type, placeOf(object, subresource)), {
       ...request,
       query: { ...request.query, force: true },
       contentType: 'application/apply-patch+yaml',
@@ -281,13 +286,17 @@ export class KubernetesApi {
     name: string,
     options: DeleteOptions = {},
   ): Promise<void> {
-    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options };
-    await this.#send('DELETE', pathOf(type, { namespace, name }), { body });
+    const { signal, timeoutMs, ...rest } = options;
+    await this.#send('DELETE', pathOf(type, { namespace, name }), {
+      ...(signal !== undefined && { signal }),
+      ...(timeoutMs !== undefined && { timeoutMs }),
+      body: { apiVersion: 'v1', kind: 'DeleteOptions', ...rest },
+    });
   }
 
-  #write(body: object, { fieldManager, dryRun, signal }: WriteOptions): RequestOptions {
+  #write(body: object, { fieldManager, dryRun, ...call }: WriteOptions): RequestOptions {
     const query = { fieldManager, dryRun: dryRun ? 'All' : undefined, fieldValidation: 'Strict' };
-    return { body, query, signal };
+    return { ...call, body, query };
   }
 
   async #send<T>(method: `${HttpMethod}`, path: string, options: RequestOptions): Promise<T> {

@@ -5,6 +5,8 @@ import type { ResourceType } from './resource-types.ts';
 
 const intervalMs = 2000;
 const timeoutMs = 2000;
+/** One late answer may be a busy server's. */
+const lostAfter = 2;
 
 /** What is told of contact with the API server; a Reflector. */
 export interface Follower {
@@ -27,7 +29,7 @@ export class Contact {
   readonly #stopping = new AbortController();
   #timer: Timer | undefined;
   #asking: Promise<void> | undefined;
-  #lost = false;
+  #silences = 0;
 
   /** `type` is one that the program may list, in `namespace` if one is given. */
   constructor(api: KubernetesApi, type: ResourceType, clock: Clock, namespace?: string) {
@@ -62,26 +64,21 @@ export class Contact {
 
   async #ask(): Promise<void> {
     const sentUs = this.#clock.monotonicUs();
-    const limit = new AbortController();
-    const stop = (): void => limit.abort();
-    this.#stopping.signal.addEventListener('abort', stop, { once: true });
-    const timer = this.#clock.setTimer(timeoutMs, stop);
+    const options = {
+      limit: 1,
+      ...(this.#namespace !== undefined && { namespace: this.#namespace }),
+    };
     try {
-      const options = {
-        limit: 1,
-        ...(this.#namespace !== undefined && { namespace: this.#namespace }),
-      };
-      await this.#api.listPage(this.#type, options, limit.signal);
-      if (this.#lost) for (const follower of this.#followers) follower.reconnect();
+      const { signal } = this.#stopping;
+      await this.#api.listPage(this.#type, options, { signal, timeoutMs });
+      if (this.#silences >= lostAfter) for (const follower of this.#followers) follower.reconnect();
       else for (const follower of this.#followers) follower.confirm(sentUs);
-      this.#lost = false;
+      this.#silences = 0;
     } catch (error) {
       const { reason } = toApiError(error);
       // An answer of any other kind is an answer, but none that says that the server is up to date.
-      if (reason === networkReason || reason === timeoutReason) this.#lost = true;
-    } finally {
-      timer.cancel();
-      this.#stopping.signal.removeEventListener('abort', stop);
+      if (reason === networkReason) this.#silences += lostAfter;
+      else if (reason === timeoutReason) this.#silences += 1;
     }
   }
 }

@@ -7,6 +7,7 @@ import type { KubernetesApi, Selection } from './client.ts';
 import type { KubernetesMetrics } from './metrics.ts';
 import type { KubernetesObject } from './object.ts';
 import { apiVersionOf, type ResourceType } from './resource-types.ts';
+import { pause } from './time.ts';
 
 const pageSize = 500;
 const firstBackoffMs = 200;
@@ -203,12 +204,9 @@ export class Reflector<T extends Cached = KubernetesObject> {
     try {
       const objects: T[] = [];
       let resourceVersion = '';
-      for await (const page of api.pages<KubernetesObject>(
-        type,
-        selection,
-        this.#pageSize,
+      for await (const page of api.pages<KubernetesObject>(type, selection, this.#pageSize, {
         signal,
-      )) {
+      })) {
         // Page by page, so that no more than one is held in full.
         for (const item of page.items) {
           const object = this.#transform(item);
@@ -268,7 +266,7 @@ export class Reflector<T extends Cached = KubernetesObject> {
     if (clock.monotonicUs() - startUs >= earnestMs * 1000) this.#progress = true;
     // Closing is how every watch ends; one that ends at once must not be asked for in a loop.
     if (this.#progress) this.#backoff.reset();
-    else await this.#wait(this.#backoff.next());
+    else await pause(clock, this.#backoff.next(), signal);
   }
 
   #see(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', raw: KubernetesObject): void {
@@ -314,7 +312,7 @@ export class Reflector<T extends Cached = KubernetesObject> {
   }
 
   async #recover(error: ApiError): Promise<void> {
-    const { logger, metrics } = this.#options;
+    const { clock, logger, metrics } = this.#options;
     metrics.watchFailures.inc({ name: this.name });
     this.#problem = error.message;
     if (this.#progress) this.#backoff.reset();
@@ -332,21 +330,7 @@ export class Reflector<T extends Cached = KubernetesObject> {
     }
     const waitMs = Math.max(this.#backoff.next(), error.retryAfterMs ?? 0);
     logger.warn({ err: error, cache: this.name, waitMs }, 'no watch; trying again');
-    await this.#wait(waitMs);
-  }
-
-  #wait(ms: number): Promise<void> {
-    const { signal } = this.#attempt;
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const done = (): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const timer = this.#options.clock.setTimer(ms, done);
-      signal.addEventListener('abort', done, { once: true });
-    });
+    await pause(clock, waitMs, this.#attempt.signal);
   }
 }
 
