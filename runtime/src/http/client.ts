@@ -43,6 +43,7 @@ export class HttpClient {
   readonly #target: http.RequestOptions;
   readonly #agent: http.Agent;
   readonly #send: typeof http.request;
+  readonly #isSecure: boolean;
 
   /** Throws ChaperoneError CHP-1002 for a URL of another kind. */
   constructor(options: HttpClientOptions) {
@@ -52,6 +53,7 @@ export class HttpClient {
       this.#prefix = '';
       this.#target = { socketPath: baseUrl.slice('unix:'.length), host: 'localhost' };
       this.#send = http.request;
+      this.#isSecure = false;
       this.#agent = new http.Agent({ keepAlive: true, maxSockets });
       return;
     }
@@ -65,16 +67,15 @@ export class HttpClient {
     }
     this.#prefix = url.pathname.replace(/\/$/, '');
     this.#target = { hostname: url.hostname.replace(/^\[|\]$/g, ''), port: url.port };
-    const secure = url.protocol === 'https:';
-    this.#send = secure ? https.request : http.request;
-    this.#agent = secure
-      ? new https.Agent({
-          keepAlive: true,
-          maxSockets,
-          minVersion: 'TLSv1.2',
-          ...(options.ca === undefined ? {} : { ca: options.ca }),
-        })
-      : new http.Agent({ keepAlive: true, maxSockets });
+    this.#isSecure = url.protocol === 'https:';
+    this.#send = this.#isSecure ? https.request : http.request;
+    this.#agent = this.#makeAgent(true);
+  }
+
+  #makeAgent(keepAlive: boolean): http.Agent {
+    if (!this.#isSecure) return new http.Agent({ keepAlive, maxSockets });
+    const { ca } = this.#options;
+    return new https.Agent({ keepAlive, maxSockets, minVersion: 'TLSv1.2', ...(ca && { ca }) });
   }
 
   /** Resolves with any status. Throws ChaperoneError CHP-6009 when there is no whole answer. */
@@ -120,6 +121,39 @@ export class HttpClient {
         });
       });
       outgoing.end(body);
+    });
+  }
+
+  /**
+   * Asks for an answer that goes on, over a connection of its own. Resolves with its beginning, whatever the
+   * status; its body is the caller's to read or to destroy, and to put bounds on. `signal` ends it at any
+   * time. Throws ChaperoneError CHP-6009 when there is no beginning within the time limit.
+   */
+  open(request: Omit<HttpRequest, 'body'>): Promise<http.IncomingMessage> {
+    const { clock, timeoutMs = 10_000 } = this.#options;
+    const { method, path, headers = {}, signal } = request;
+    return new Promise((resolve, reject) => {
+      const outgoing = this.#send({
+        ...this.#target,
+        agent: this.#makeAgent(false),
+        method,
+        path: `${this.#prefix}${path}`,
+        headers,
+        ...(signal === undefined ? {} : { signal }),
+      });
+      const fail = (reason: string, cause?: unknown): void => {
+        timer.cancel();
+        const message = `${method} ${this.#options.baseUrl}${path}: ${reason}`;
+        reject(new ChaperoneError('CHP-6009', message, { cause }));
+        outgoing.destroy();
+      };
+      const timer = clock.setTimer(timeoutMs, () => fail(`no answer within ${timeoutMs} ms`));
+      outgoing.on('error', (error) => fail(error.message || error.name, error));
+      outgoing.on('response', (incoming) => {
+        timer.cancel();
+        resolve(incoming);
+      });
+      outgoing.end();
     });
   }
 
