@@ -112,3 +112,13 @@ callers never come to another target while an old pod serves beside a new one. T
 {{- define "chaperone.gatewayPort" -}}
 {{ printf "t-%s" (printf "%s/%s" .namespace .name | sha256sum | trunc 12) }}
 {{- end -}}
+
+{{/*
+Annotations of the webhook configurations: with cert-manager, its injector fills caBundle; else the controllers'
+leader does. Takes the root context; empty with the internal authority.
+*/}}
+{{- define "chaperone.webhookAnnotations" -}}
+{{- if eq .Values.certificates.provider "CertManager" -}}
+cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/chaperone-webhook-tls
+{{- end -}}
+{{- end -}}
