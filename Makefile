@@ -6,13 +6,17 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
 INSTALLED := node_modules/.package-lock.json
 
-# For `make image`: the engine, the name, and the image below (empty: the Dockerfile's own).
+# For `make images`: docker, podman or buildah; what stands before and after each image's name; the images below
+# (BASE empty: the Dockerfile's own; the lockdown container needs iptables).
 ENGINE ?= docker
-IMAGE ?= chaperone:dev
+REGISTRY ?= localhost
+TAG ?= dev
 BASE ?=
+LOCKDOWN_BASE ?= registry.k8s.io/build-image/distroless-iptables:v0.7.8
+IMAGES := operator sidecar collector chaperone lockdown
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration bench build image clean
+.PHONY: help demo test test-cluster types lint unit integration bench build images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -27,8 +31,8 @@ demo: $(INSTALLED) ## watch a real PostgreSQL being governed; KEEP=1 leaves it r
 test: types lint ## everything but the cluster tests
 	$(JEST) --selectProjects unit integration
 
-test-cluster: ## nothing yet: cluster tests come with the operator
-	@echo "test-cluster: there are no cluster tests yet (they come with the operator); nothing was run."
+test-cluster: $(INSTALLED) ## tests on a real Kubernetes of this machine's own: Linux, root, Go and kubectl; the rest is installed
+	@node test/cluster/run.ts $(if $(ONLY),--testPathPatterns $(ONLY))
 
 types: $(INSTALLED) ## type-check
 	tsc --noEmit
@@ -49,9 +53,14 @@ bench: $(INSTALLED) ## measure against direct connections
 build: $(INSTALLED) ## one bundle per program, in dist/
 	node scripts/build.ts
 
-image: build ## container image; ENGINE=podman or buildah, BASE=…, IMAGE=…
-	cp -fL "$$(command -v node)" dist/node
-	$(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE)) --tag $(IMAGE) .
+images: $(INSTALLED) ## container images; ENGINE=podman or buildah, REGISTRY=…, TAG=…, BASE=…, LOCKDOWN_BASE=…
+	node scripts/build.ts --with-node
+	@set -e; for program in $(IMAGES); do \
+	  base='$(BASE)'; \
+	  if [ $$program = lockdown ]; then base='$(LOCKDOWN_BASE)'; fi; \
+	  $(ENGINE) build $${base:+--build-arg BASE=$$base} --build-arg PROGRAM=$$program \
+	    --tag $(REGISTRY)/chaperone-$$program:$(TAG) .; \
+	done
 
 clean: ## remove what was built
 	rm -rf dist coverage .bench

@@ -30,5 +30,13 @@ export default {
       displayName: 'integration',
       testMatch: ['<rootDir>/test/{integration,attacks}/**/*.test.ts'],
     },
+    {
+      ...common,
+      displayName: 'cluster',
+      testMatch: ['<rootDir>/test/cluster/**/*.test.ts'],
+      // Keeps logs, events and descriptions of the moment a test fails.
+      testEnvironment: '<rootDir>/test/cluster/support/environment.ts',
+      testTimeout: 300_000,
+    },
   ],
 };

@@ -32,7 +32,7 @@ export async function ensurePrerequisites(): Promise<void> {
     ...(process.platform === 'linux' ? [] : ['Linux']),
     ...(process.getuid?.() === 0 ? [] : ['root: containers and network namespaces are made']),
     ...(cgroupHierarchies().length > 0 ? [] : ['cgroups mounted on /sys/fs/cgroup']),
-    ...Object.entries(ownTools).flatMap(([program, what]) => (isThere(program) ? [] : [what])),
+    ...missingTools(),
   ];
   const packages = missingPackages();
   if (packages.length > 0 && !isThere('apt-get')) {
@@ -49,6 +49,16 @@ export async function ensurePrerequisites(): Promise<void> {
   });
   const still = missingPackages();
   if (still.length > 0) throw missing(still);
+}
+
+/** What running the tests against any cluster needs; throws an error that names what is missing. */
+export function ensureTools(): void {
+  const obstacles = missingTools();
+  if (obstacles.length > 0) throw missing(obstacles);
+}
+
+function missingTools(): string[] {
+  return Object.entries(ownTools).flatMap(([program, what]) => (isThere(program) ? [] : [what]));
 }
 
 function missing(what: readonly string[]): Error {

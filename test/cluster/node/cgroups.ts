@@ -35,9 +35,12 @@ export function makeCgroup(state: ClusterState): void {
   }
 }
 
-/** Kills what is left in the cluster's cgroup, and removes it. */
+/**
+ * Kills what is left in the cluster's cgroup, and removes it; also from the `unified` hierarchy that version 1 may
+ * have beside it, where runc makes groups of its own.
+ */
 export async function removeCgroup(state: ClusterState): Promise<void> {
-  for (const hierarchy of cgroupHierarchies()) {
+  for (const hierarchy of [...cgroupHierarchies(), join(mountPoint, 'unified')]) {
     const path = join(hierarchy, instanceName(state));
     await waitFor(() => emptied(path), { what: `the processes in ${path} to end` });
   }

@@ -1,7 +1,6 @@
 /** A one-node Kubernetes cluster of this machine's own processes: started in seconds, gone without a trace. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readlinkSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { makeCertificates } from './certificates.ts';
 import { makeCgroup, removeCgroup } from './cgroups.ts';
 import {
@@ -16,12 +15,11 @@ import { ctr, importImage, singleProgramImage } from './images.ts';
 import { writeKubeconfigs } from './kubeconfig.ts';
 import { writeKubeletConfiguration } from './kubelet.ts';
 import { claimIndex, configureNetwork, removeNetwork } from './network.ts';
-import { runningPid, stopDaemon } from './processes.ts';
+import { killDaemon, runningPid, stopDaemon } from './processes.ts';
 import { endShims } from './shims.ts';
 import {
   type ClusterBinaries,
   type ClusterState,
-  inside,
   kubeconfigPath,
   nodeName,
   readState,
@@ -61,15 +59,18 @@ export async function down(directory: string): Promise<void> {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Ends one component and waits for its end; `SIGKILL` gives it no time. */
+/** Ends one component as a crash would; `startComponent` starts it again. */
 export async function killComponent(state: ClusterState, name: ComponentName): Promise<void> {
-  await stopDaemon(componentFiles(state, name).pidFile, 0);
+  await killDaemon(componentFiles(state, name).pidFile);
 }
 
 /** Whether the API server says that it is ready. */
 export function isApiReady(state: ClusterState): boolean {
   return kubectl(state, 'get', '--raw=/readyz') === 'ok';
 }
+
+/** Short: what they would still write is thrown away. */
+const stopGraceMs = 1_000;
 
 async function startComponents(state: ClusterState): Promise<void> {
   for (const name of componentNames) {
@@ -100,27 +101,11 @@ async function stop(state: ClusterState): Promise<void> {
   // The kubelet first, else it starts again what is ended; then the containers, and containerd last.
   for (const name of [...componentNames].reverse()) {
     if (name === 'containerd') await removeCgroup(state);
-    await stopDaemon(componentFiles(state, name).pidFile, 5_000);
+    await stopDaemon(componentFiles(state, name).pidFile, stopGraceMs);
   }
   await endShims(state);
   await removeCgroup(state);
   removeNetwork(state);
-  removeLogLinks(state);
-}
-
-/** The kubelet links each container's log below /var/log/containers, whatever its configuration says. */
-function removeLogLinks(state: ClusterState): void {
-  const directory = '/var/log/containers';
-  let names: string[] = [];
-  try {
-    names = readdirSync(directory);
-  } catch {
-    return; // never made
-  }
-  for (const name of names) {
-    const link = join(directory, name);
-    if (readlinkSync(link).startsWith(inside(state, 'pod-logs'))) rmSync(link);
-  }
 }
 
 function importPauseImage(state: ClusterState): void {

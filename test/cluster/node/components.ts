@@ -43,14 +43,28 @@ export function startComponent(state: ClusterState, name: ComponentName): void {
   startDaemon([...namespaces(state, name), ...commandLines[name](state)], files);
 }
 
+/** Where containerd, its shims, the CNI plug-ins and the kubelet keep files whatever their configuration says. */
+const fixedDirectories = [
+  '/run/containerd',
+  '/var/lib/cni',
+  '/var/lib/kubelet',
+  '/var/log/containers',
+];
+
 /**
  * All of them in the cluster's network; containerd and the kubelet in a mount namespace of their own as well, the
- * same one for both, so that no mount of a container or a volume outlives them or is seen by the machine.
+ * same one for both, so that no mount of a container or a volume outlives them or is seen by the machine, and the
+ * fixed directories are the cluster's own.
  */
 function namespaces(state: ClusterState, name: ComponentName): string[] {
   const network = `--net=${networkNamespace(state)}`;
   if (name === 'containerd') {
-    return ['nsenter', network, 'unshare', '--mount', '--propagation', 'private'];
+    const mounts = fixedDirectories.map((path) => {
+      const own = inside(state, 'fixed', path);
+      return `mkdir -p ${own} ${path} && mount --bind ${own} ${path} && `;
+    });
+    const unshare = ['unshare', '--mount', '--propagation', 'private'];
+    return ['nsenter', network, ...unshare, 'sh', '-c', `${mounts.join('')}exec "$@"`, 'sh'];
   }
   if (name === 'kubelet') {
     const containerd = runningPid(componentFiles(state, 'containerd').pidFile);

@@ -36,6 +36,7 @@ state = "${inside(state, 'containerd', 'state')}"
   runtime_type = "io.containerd.runc.v2"
 [${cri}.containerd.runtimes.runc.options]
   SystemdCgroup = false
+  Root = "${inside(state, 'runc')}"
 `;
 }
 

@@ -26,13 +26,18 @@ export function startDaemon(argv: readonly string[], { pidFile, logFile }: Daemo
     child.on('error', () => {}); // no pid then: reported below
     if (child.pid === undefined) throw new Error(`${program} cannot be started`);
     child.unref();
-    const startTime = startTimeOf(child.pid);
-    if (startTime === undefined) throw new Error(`${program} ended at once: see ${logFile}`);
-    writeFileSync(pidFile, JSON.stringify({ pid: child.pid, startTime } satisfies PidFile));
+    writePidFile(pidFile, child.pid);
     return child.pid;
   } finally {
     closeSync(log);
   }
+}
+
+/** Names a process that runs; `runningPid` tells it from any later one of the same number. */
+export function writePidFile(pidFile: string, pid: number): void {
+  const startTime = startTimeOf(pid);
+  if (startTime === undefined) throw new Error(`process ${pid} ended at once (${pidFile})`);
+  writeFileSync(pidFile, JSON.stringify({ pid, startTime } satisfies PidFile));
 }
 
 /** The pid of a daemon that runs; undefined when it ended or was never started. */
@@ -47,13 +52,17 @@ export function runningPid(pidFile: string): number | undefined {
 }
 
 /** Ends a daemon: SIGTERM, then SIGKILL when it has not gone within `graceMs`. Nothing when it does not run. */
-export async function stopDaemon(pidFile: string, graceMs = 10_000): Promise<void> {
+export async function stopDaemon(pidFile: string, graceMs: number): Promise<void> {
   const gone = () => runningPid(pidFile) === undefined;
   signalDaemon(pidFile, 'SIGTERM');
-  if (!(await waitFor(gone, { timeoutMs: graceMs }).catch(() => false))) {
-    signalDaemon(pidFile, 'SIGKILL');
-    await waitFor(gone, { what: `the end of ${pidFile}` });
-  }
+  await waitFor(gone, { timeoutMs: graceMs }).catch(() => undefined); // then the hard way
+  await killDaemon(pidFile);
+}
+
+/** Ends a daemon by SIGKILL. Nothing when it does not run. */
+export async function killDaemon(pidFile: string): Promise<void> {
+  signalDaemon(pidFile, 'SIGKILL');
+  await waitFor(() => runningPid(pidFile) === undefined, { what: `the end of ${pidFile}` });
   rmSync(pidFile, { force: true });
 }
 
