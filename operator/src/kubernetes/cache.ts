@@ -21,7 +21,7 @@ export interface Change<T> {
   readonly previous?: T;
 }
 
-/** Changes that became known together. */
+/** Changes that became known together; none where only what is known has grown. */
 export interface ChangeBatch<T> {
   readonly changes: readonly Change<T>[];
   /** Up to which everything is known, these changes included. */
@@ -96,8 +96,9 @@ export class ObjectCache<T extends Cached> {
   }
 
   /** Nothing changed up to there. */
-  advance(resourceVersion: string): void {
+  advance(resourceVersion: string): ChangeBatch<T> {
     this.#resourceVersion = resourceVersion;
+    return { changes: [], resourceVersion };
   }
 
   #set(object: T, resourceVersion: string): Change<T>[] {

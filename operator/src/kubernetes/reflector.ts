@@ -1,4 +1,4 @@
-import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { Backoff } from '@chaperone/runtime/recorder/backoff.ts';
 import { ApiError, protocolReason, toApiError } from './api-error.ts';
@@ -16,7 +16,6 @@ const maxBackoffMs = 30_000;
 const earnestMs = 1000;
 /** Answers in a row that are no watch: the version that it is asked from may mean nothing to the server (any more). */
 const maxRefusals = 3;
-const minRefreshMs = 1000;
 
 export interface ReflectorOptions<T extends Cached> {
   readonly api: KubernetesApi;
@@ -61,14 +60,11 @@ export class Reflector<T extends Cached = KubernetesObject> {
   /** Where to watch from; undefined: list first. */
   #from: string | undefined;
   #pageSize = pageSize;
-  #listing = false;
-  #listedUs = Number.NEGATIVE_INFINITY;
   #openSinceUs: number | undefined;
   #contactUs: number | undefined;
   #progress = false;
   #refusals = 0;
   #problem: string | undefined;
-  #refreshTimer: Timer | undefined;
   #unfollow: (() => void) | undefined;
 
   constructor(options: ReflectorOptions<T>) {
@@ -94,7 +90,6 @@ export class Reflector<T extends Cached = KubernetesObject> {
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#attempt.abort();
-    this.#refreshTimer?.cancel();
     this.#unfollow?.();
     await this.#running;
   }
@@ -129,7 +124,8 @@ export class Reflector<T extends Cached = KubernetesObject> {
 
   /**
    * Calls back for everything that is there, as one batch, once that is known: at once if it is known
-   * already. Then for every change. What the handler throws is logged and counted, and nothing else.
+   * already. Then for every change, and where it is only known that there was none up to some version, with
+   * an empty batch. What the handler throws is logged and counted, and nothing else.
    * Returns how to stop that.
    */
   subscribe(handler: (batch: ChangeBatch<T>) => void): () => void {
@@ -163,22 +159,6 @@ export class Reflector<T extends Cached = KubernetesObject> {
     if (this.#openSinceUs !== undefined) this.#attempt.abort();
   }
 
-  /**
-   * Lists anew, at most once a second, so that the cache is as new as the API server itself. Does nothing
-   * while a list is under way: ask again if what came is not new enough.
-   */
-  refresh(): void {
-    const { clock } = this.#options;
-    if (this.#listing || this.#refreshTimer !== undefined || this.#running === undefined) return;
-    const waitMs = minRefreshMs - (clock.monotonicUs() - this.#listedUs) / 1000;
-    this.#refreshTimer = clock.setTimer(Math.max(0, waitMs), () => {
-      this.#refreshTimer = undefined;
-      if (this.#listing) return;
-      this.#from = undefined;
-      this.#attempt.abort();
-    });
-  }
-
   async #run(): Promise<void> {
     const stopping = this.#stopping.signal;
     while (!stopping.aborted) {
@@ -198,8 +178,6 @@ export class Reflector<T extends Cached = KubernetesObject> {
   async #list(signal: AbortSignal): Promise<void> {
     const { api, type, selection, clock, metrics } = this.#options;
     const startUs = clock.monotonicUs();
-    this.#listing = true;
-    this.#listedUs = startUs;
     metrics.lists.inc({ name: this.name });
     try {
       const objects: T[] = [];
@@ -223,8 +201,6 @@ export class Reflector<T extends Cached = KubernetesObject> {
       // The pages ended with the version they were of; one page cannot.
       if (error instanceof ApiError && error.isExpired) this.#pageSize = 0;
       throw error;
-    } finally {
-      this.#listing = false;
     }
     if (!this.#hasSynced) {
       this.#hasSynced = true;
@@ -272,15 +248,15 @@ export class Reflector<T extends Cached = KubernetesObject> {
   #see(type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK', raw: KubernetesObject): void {
     const { resourceVersion } = raw.metadata;
     if (type === 'BOOKMARK') {
-      this.#cache.advance(resourceVersion);
+      this.#deliver(this.#cache.advance(resourceVersion));
       return;
     }
     const object = this.#transform(raw);
-    const batch =
+    this.#deliver(
       type === 'DELETED' || object === undefined
         ? this.#cache.remove(raw.metadata, object, resourceVersion)
-        : this.#cache.put(object, resourceVersion);
-    if (batch.changes.length > 0) this.#deliver(batch);
+        : this.#cache.put(object, resourceVersion),
+    );
   }
 
   #transform(raw: KubernetesObject): T | undefined {
