@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
+import { type SecureContext, TLSSocket } from 'node:tls';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { errorCatalogue } from '@chaperone/runtime/errors/catalogue.ts';
 import { errorReport } from '../errors/refusal.ts';
@@ -135,15 +135,22 @@ async function accept(
   signal: AbortSignal,
 ): Promise<Accepted> {
   let reader = new HandshakeReader(connection.socket, signal);
-  const startTls = async (tls: ServerTls, direct: boolean) => {
-    connection.socket = await serveTls(connection.socket, tls, reader.release(), direct, signal);
+  const startTls = async (context: SecureContext, direct: boolean) => {
+    connection.socket = await serveTls(
+      connection.socket,
+      context,
+      reader.release(),
+      direct,
+      signal,
+    );
     reader = new HandshakeReader(connection.socket, signal);
   };
   try {
     const direct = (await reader.peekByte()) === TLS_HANDSHAKE_RECORD;
     if (direct) {
-      if (options.tls === undefined) throw unexpected('direct TLS');
-      await startTls(options.tls, true);
+      const context = options.tls?.secureContext();
+      if (context === undefined) throw unexpected('direct TLS');
+      await startTls(context, true);
     }
     // Each may be asked for once, in either order, and neither under TLS: no loops.
     let mayAskForTls = !direct;
@@ -152,18 +159,20 @@ async function accept(
       const message = await reader.startup();
       const initial = parseInitialMessage(message, 0, message.length);
       switch (initial.kind) {
-        case 'ssl':
+        case 'ssl': {
           if (!mayAskForTls) throw unexpected('SSLRequest');
           mayAskForTls = false;
           noBytesBehind(reader);
-          if (options.tls === undefined) {
+          const context = options.tls?.secureContext();
+          if (context === undefined) {
             connection.socket.write('N');
           } else {
             mayAskForGss = false;
             connection.socket.write('S');
-            await startTls(options.tls, false);
+            await startTls(context, false);
           }
           break;
+        }
         case 'gssenc':
           if (!mayAskForGss) throw unexpected('GSSENCRequest');
           mayAskForGss = false;

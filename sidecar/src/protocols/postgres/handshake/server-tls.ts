@@ -6,8 +6,11 @@ import { ignoreErrors } from './handshake-reader.ts';
 
 /** How TLS is served to clients. */
 export interface ServerTls {
-  /** The certificate in force now; asked for at each handshake, so that a renewed one is taken up. */
-  secureContext(): SecureContext;
+  /**
+   * The certificate in force now; asked for at each handshake, so that a renewed one is taken up. Undefined
+   * while there is none: TLS is then not offered.
+   */
+  secureContext(): SecureContext | undefined;
 }
 
 /** The name of PostgreSQL's protocol in TLS's application-layer protocol negotiation. */
@@ -24,7 +27,7 @@ export const TLS_HANDSHAKE_RECORD = 0x16;
  */
 export function serveTls(
   socket: Socket,
-  tls: ServerTls,
+  secureContext: SecureContext,
   received: Buffer,
   direct: boolean,
   signal: AbortSignal,
@@ -33,7 +36,7 @@ export function serveTls(
     if (received.length > 0) socket.unshift(received);
     const secure = new TLSSocket(socket, {
       isServer: true,
-      secureContext: tls.secureContext(),
+      secureContext,
       ALPNProtocols: [ALPN_PROTOCOL],
     });
     secure.on('error', ignoreErrors);
