@@ -1,0 +1,122 @@
+/** Whether a pod is to have a sidecar, and whether it can. */
+import type { Stored } from '@chaperone/control/store/resource-store.ts';
+import { targetNames } from '@chaperone/core/resources/target-names.ts';
+import { injectDisabled, injectEnabled, injectLabel, requiredLabel } from './names.ts';
+import { type Refused, refused, type Skipped, type SkipReason } from './outcome.ts';
+import type { CheckedPod } from './pod.ts';
+import type { InjectionContext } from './render.ts';
+
+type Labels = Readonly<Record<string, string>>;
+
+export interface InjectionNamespace {
+  readonly name: string;
+  readonly labels: Labels;
+}
+
+/** A Service, as far as injection looks at it. */
+export interface InjectionService {
+  readonly name: string;
+  /** Absent or empty: it selects no pods. */
+  readonly selector?: Labels;
+}
+
+export const isOptedIn = ({ labels }: InjectionNamespace): boolean =>
+  labels[injectLabel] === injectEnabled;
+
+/** Whether the namespace's pods cannot do without. */
+export const isRequired = (namespace: InjectionNamespace): boolean =>
+  isOptedIn(namespace) && namespace.labels[requiredLabel] === 'true';
+
+/** Why the pod is not injected; undefined: it is to be. */
+export function ineligibility(
+  pod: CheckedPod,
+  context: InjectionContext,
+): Skipped | Refused | undefined {
+  const { namespace, settings } = context;
+  if (namespace.name === settings.namespace) {
+    return skipped('OwnNamespace', "the namespace is Chaperone's own");
+  }
+  if (settings.excludedNamespaces.includes(namespace.name)) {
+    return skipped('ExcludedNamespace', `namespace ${namespace.name} is never injected`);
+  }
+  const asked = pod.metadata?.labels?.[injectLabel];
+  if (!isOptedIn(namespace) && asked !== injectEnabled) {
+    return skipped('NotRequested', 'neither the pod nor its namespace asks for injection');
+  }
+  if (asked === injectDisabled && !isRequired(namespace)) {
+    return skipped('OptedOut', `the pod has the label ${injectLabel}: ${injectDisabled}`);
+  }
+  const target = protecting(pod, context);
+  if (target !== undefined) {
+    return skipped('IsTarget', `a Service of Target ${target} selects the pod`);
+  }
+  const [reason, message] = obstacle(pod) ?? [];
+  if (reason === undefined || message === undefined) return undefined;
+  return isRequired(namespace)
+    ? refused(
+        reason,
+        `${message}, and namespace ${namespace.name} requires a sidecar`,
+        hints[reason],
+      )
+    : skipped(reason, message);
+}
+
+const skipped = (reason: SkipReason, message: string): Skipped => ({
+  outcome: 'Skipped',
+  reason,
+  message,
+});
+
+type Obstacle = 'HostNetwork' | 'SharedProcessNamespace' | 'UnsupportedOS';
+
+const hints: Readonly<Record<Obstacle, string>> = {
+  HostNetwork: 'Remove hostNetwork, or run the pod in another namespace.',
+  SharedProcessNamespace:
+    'Remove shareProcessNamespace and hostPID, or run the pod in another namespace.',
+  UnsupportedOS: 'Run the pod in another namespace.',
+};
+
+function obstacle({ spec }: CheckedPod): readonly [Obstacle, string] | undefined {
+  if (spec.hostNetwork === true) return ['HostNetwork', "the pod uses the node's network"];
+  if (spec.shareProcessNamespace === true || spec.hostPID === true) {
+    return [
+      'SharedProcessNamespace',
+      "the pod's containers see each other's processes, the sidecar's memory with them",
+    ];
+  }
+  return spec.os?.name === 'windows' ? ['UnsupportedOS', 'the pod is for Windows'] : undefined;
+}
+
+/** The Target of the pod's namespace whose Service leads to the pod. */
+function protecting(pod: CheckedPod, context: InjectionContext): string | undefined {
+  const { namespace, localTargets, services, settings } = context;
+  const selecting = new Set(
+    services(namespace.name)
+      .filter(({ selector }) => selects(selector, pod.metadata?.labels))
+      .map(({ name }) => name),
+  );
+  if (selecting.size === 0) return undefined;
+  return localTargets.find((target) => {
+    const service = serviceOf(target, settings.clusterDomain);
+    return service !== undefined && selecting.has(service);
+  })?.metadata.name;
+}
+
+/** The Service of the Target's own namespace that its host names; of `pod.service.namespace.svc`, the Service. */
+function serviceOf(
+  { metadata, spec }: Stored<'Target'>,
+  clusterDomain: string,
+): string | undefined {
+  const [host] = targetNames(spec.host, [], clusterDomain, metadata.namespace);
+  const ending = `.${clusterDomain.toLowerCase()}`;
+  const short = host?.endsWith(ending) ? host.slice(0, -ending.length) : host;
+  const labels = short?.split('.') ?? [];
+  const own = labels.at(-1) === 'svc' && labels.at(-2) === metadata.namespace;
+  return own && (labels.length === 3 || labels.length === 4) ? labels.at(-3) : undefined;
+}
+
+/** An empty selector selects nothing: the endpoints of such a Service are someone's own. */
+function selects(selector: Labels = {}, labels: Labels = {}): boolean {
+  const wanted = Object.entries(selector);
+  return wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value);
+}
