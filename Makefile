@@ -17,7 +17,7 @@ LOCKDOWN_BASE ?=
 IMAGES := operator sidecar collector chaperone lockdown
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration bench build images clean
+.PHONY: help demo test test-cluster types lint unit integration bench build chart images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -53,6 +53,15 @@ bench: $(INSTALLED) ## measure against direct connections
 
 build: $(INSTALLED) ## one bundle per program, in dist/
 	node scripts/build.ts
+
+chart: $(INSTALLED) ## write what the chart takes from crds/ and values.yaml; lint and render it where helm is
+	node scripts/generate-chart.ts
+	@if ! command -v helm >/dev/null; then echo 'chart: no helm here: not linted'; exit 0; fi; set -e; \
+	for values in charts/chaperone/values-ha.yaml charts/chaperone/ci/*-values.yaml; do \
+	  echo "$$values"; \
+	  helm lint --strict --quiet charts/chaperone --values $$values; \
+	  helm template chaperone charts/chaperone --namespace chaperone-system --values $$values >/dev/null; \
+	done
 
 images: $(INSTALLED) ## container images; ENGINE=podman or buildah, REGISTRY=…, TAG=…, BASE=…, LOCKDOWN_BASE=…
 	node scripts/build.ts --with-node

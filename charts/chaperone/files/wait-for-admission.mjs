@@ -4,7 +4,11 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const account = '/var/run/secrets/kubernetes.io/serviceaccount';
-const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port, TIMEOUT_SECONDS } = process.env;
+const {
+  KUBERNETES_SERVICE_HOST: host,
+  KUBERNETES_SERVICE_PORT: port,
+  TIMEOUT_SECONDS,
+} = process.env;
 const namespace = readFileSync(`${account}/namespace`, 'utf8');
 const authority = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 const url = `https://${authority}/apis/chaperone.dev/v1alpha1/namespaces/${namespace}/machineidentities?dryRun=All`;

@@ -70,8 +70,10 @@ https://chaperone-{{ index . 1 }}.{{ $root.Release.Namespace }}.svc.{{ $root.Val
   value: {{ include "chaperone.image" (list . "sidecar") }}
 - name: CHAPERONE_SIDECAR_IMAGE_PULL_POLICY
   value: {{ .Values.image.pullPolicy }}
+{{- if .Values.images.lockdown.repository }}
 - name: CHAPERONE_LOCKDOWN_IMAGE
   value: {{ include "chaperone.image" (list . "lockdown") }}
+{{- end }}
 - name: CHAPERONE_POLICY_API_URL
   value: {{ include "chaperone.url" (list . "policy-api") }}
 - name: CHAPERONE_COLLECTOR_URL
