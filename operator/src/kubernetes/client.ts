@@ -124,6 +124,21 @@ export class KubernetesApi {
     }
   }
 
+  /** What the API server says of a kind that is known by its plural alone. */
+  async resourceType(group: string, version: string, plural: string): Promise<ResourceType> {
+    const path = group === '' ? `/api/${version}` : `/apis/${group}/${version}`;
+    const { resources = [] } = await this.#send<{
+      readonly resources?: readonly {
+        readonly name: string;
+        readonly kind: string;
+        readonly namespaced: boolean;
+      }[];
+    }>('GET', path, {});
+    const found = resources.find(({ name }) => name === plural);
+    if (found === undefined) throw errorOfStatus(`GET ${path}`, 404, `there are no ${plural}`);
+    return { group, version, plural, kind: found.kind, namespaced: found.namespaced };
+  }
+
   /** One page. The items of built-in kinds have neither apiVersion nor kind. */
   async listPage<T extends { readonly metadata: KubernetesMeta }>(
     type: ResourceType,
