@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCatalogue } from '../runtime/src/errors/catalogue.ts';
 import {
+  admissionMetrics,
   collectorMetrics,
   kubernetesMetrics,
   type MetricEntry,
@@ -33,6 +34,7 @@ const errorGroups: readonly (readonly [prefix: string, title: string])[] = [
   ['CHP-5', 'Protocols'],
   ['CHP-6', 'Collector'],
   ['CHP-7', 'Policy API'],
+  ['CHP-8', 'Admission'],
 ];
 
 function errors(): string {
@@ -72,6 +74,8 @@ function metrics(): string {
     section('Collector', collectorMetrics),
     '\n',
     section('Policy API', policyApiMetrics),
+    '\n',
+    section('Admission', admissionMetrics),
     '\n',
     section('Kubernetes (in every role of the operator)', kubernetesMetrics),
   ].join('');

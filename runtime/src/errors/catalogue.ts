@@ -337,6 +337,24 @@ export const errorCatalogue = {
     title: 'Fault of the policy API',
     remedy: 'Try again; if it lasts, look into the log of the policy API.',
   },
+  'CHP-8001': {
+    title: 'Pod not admitted',
+    remedy:
+      'Change what the message names; the guide of injection says what a governed pod may have.',
+  },
+  'CHP-8002': {
+    title: 'Resource not admitted',
+    remedy: 'Correct the fields that the message names.',
+  },
+  'CHP-8003': {
+    title: 'Admission failed',
+    remedy:
+      'Nothing was decided about the object, so it is refused. Try again; if it lasts, look into the log of the webhook.',
+  },
+  'CHP-8004': {
+    title: 'Admission review not valid',
+    remedy: 'Send an AdmissionReview of admission.k8s.io/v1, as API servers do.',
+  },
 } as const satisfies Record<`CHP-${number}`, ErrorEntry>;
 
 export type ErrorCode = keyof typeof errorCatalogue;

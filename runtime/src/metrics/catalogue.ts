@@ -489,3 +489,72 @@ export const policyApiMetrics = {
     labels: { files: ['SigningKeys', 'Serving', 'Issuer'] },
   },
 } as const satisfies Record<string, MetricEntry>;
+
+/** What the admission webhooks count. */
+export const admissionMetrics = {
+  injections: {
+    type: 'counter',
+    name: 'chaperone_injection_total',
+    help: 'Pods looked at for injection, by outcome and reason; dry runs excluded. A pod that several webhooks change is looked at more than once.',
+    labels: {
+      outcome: ['Injected', 'Skipped', 'Refused'],
+      reason: [
+        'None',
+        'NotRequested',
+        'OptedOut',
+        'ExcludedNamespace',
+        'OwnNamespace',
+        'IsTarget',
+        'HostNetwork',
+        'SharedProcessNamespace',
+        'UnsupportedOS',
+        'ReservedName',
+        'ReservedUser',
+        'ReservedAudience',
+        'InvalidAnnotation',
+        'SysctlConflict',
+        'HostAliasConflict',
+        'UnsafeForLockdown',
+        'LockdownUnavailable',
+        'Altered',
+      ],
+    },
+  },
+  unmapped: {
+    type: 'counter',
+    name: 'chaperone_injection_unmapped_total',
+    help: 'Targets, or names of them, that an injected pod did not get, by reason; dry runs excluded.',
+    labels: {
+      reason: [
+        'AddressHost',
+        'UnsupportedHost',
+        'ShadowsService',
+        'NameTaken',
+        'HostAliasConflict',
+        'TooManyTargets',
+      ],
+    },
+  },
+  reviews: {
+    type: 'counter',
+    name: 'chaperone_admission_reviews_total',
+    help: 'Admission reviews answered, by webhook and result: Malformed were no reviews, Failed are faults of this program, and refused.',
+    labels: {
+      webhook: ['mutate', 'verify', 'validate'],
+      result: ['Allowed', 'Denied', 'Failed', 'Malformed'],
+    },
+  },
+  reviewSeconds: {
+    type: 'histogram',
+    name: 'chaperone_admission_review_duration_seconds',
+    help: 'Time to answer an admission review, by webhook.',
+    labels: { webhook: ['mutate', 'verify', 'validate'] },
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  },
+  certificateFailures: {
+    type: 'counter',
+    name: 'chaperone_admission_certificate_reload_failures_total',
+    help: 'Changed files of the serving certificate that could not be used; the one before stays in force.',
+    labels: {},
+  },
+} as const satisfies Record<string, MetricEntry>;
