@@ -4,7 +4,7 @@ import type { VersionVector } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { subjectConflicts } from '@chaperone/core/resources/subjects.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
-import { isOpenTo } from '../controllers/open-targets.ts';
+import { isOpenTo, targetsOf } from '../controllers/open-targets.ts';
 import { resolveAuthorities, resolveCredential } from '../controllers/secrets.ts';
 import { keyOf, Snapshot, watchedKinds } from '../controllers/snapshot.ts';
 import type { ResourceStore, Stored, WatchBatch } from '../store/resource-store.ts';
@@ -75,8 +75,9 @@ export class PolicyState {
     return isOpenTo(target, namespace, this.#snapshot, this.#options.rules);
   }
 
-  namespaceLabels(name: string): Readonly<Record<string, string>> {
-    return this.#snapshot.get('Namespace', '', name)?.metadata.labels ?? {};
+  /** Those that identities of that namespace may connect to, sorted by namespace and name. */
+  openTargets(namespace: string): readonly Target[] {
+    return targetsOf(namespace, this.#snapshot, this.#options.rules).open;
   }
 
   /** Calls back after every change but of status; returns the unsubscriber. */

@@ -8,7 +8,7 @@ import type { CallerProof } from './types.ts';
 /** The bundle forms that this version reads and writes. */
 export const bundleVersions: readonly number[] = [1];
 
-/** The highest resourceVersion seen, per kind. A vector dominates another if none of its parts is lower. */
+/** The version of the last change seen, per kind. A vector dominates another if none of its parts is lower. */
 export type VersionVector = Readonly<Record<string, number>>;
 
 /** `POST /v1/attest`, with a ServiceAccount token of our audience as bearer token. */
@@ -49,7 +49,11 @@ export interface AttestResponse {
  *
  * `event: policy`, `id:` the vector as JSON, `data:` a PolicyEvent; the first at once, then at every change.
  * `event: heartbeat`, `data: {}`, every 5 s, and only from a replica that knows itself to be up to date: the
- * snapshot's age counts from the last event of either kind.
+ * snapshot's age counts from the last event of either kind. With an `id:`, the snapshot that the client holds
+ * is as new as that vector.
+ *
+ * A stream ends when the control token is over that it was opened with: the client opens the next one with a
+ * new token. It also ends when the replica is not up to date any more or stops; another one serves then.
  */
 export interface PolicyEvent {
   readonly versions: VersionVector;

@@ -1,0 +1,239 @@
+/** The routes of the policy API; `api/policy-api.openapi.yaml` describes them. */
+import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import type {
+  AttestRequest,
+  AuthenticateRequest,
+  CertificateRequest,
+  CredentialRequest,
+  VersionVector,
+} from '@chaperone/core/control/wire.ts';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { StreamContent, StreamName } from './event-stream.ts';
+import { RequestProblem } from './problems.ts';
+import {
+  attestSchema,
+  authenticateSchema,
+  certificateSchema,
+  credentialParamsSchema,
+  credentialSchema,
+  noQuerySchema,
+  policyQuerySchema,
+} from './requests.ts';
+import type { PolicyService } from './service.ts';
+import type { SigningKeys } from './signing-keys.ts';
+import type { StreamHub } from './stream-hub.ts';
+import type { TokenBearer, Tokens } from './tokens.ts';
+import { parseVersions } from './versions.ts';
+
+export type Route =
+  | 'attest'
+  | 'policy'
+  | 'targets'
+  | 'credentials'
+  | 'certificates'
+  | 'authenticate'
+  | 'jwks';
+
+export interface RouteParts {
+  readonly service: PolicyService;
+  readonly tokens: Tokens;
+  readonly keys: SigningKeys;
+  readonly hub: StreamHub;
+  readonly fresh: () => boolean;
+  readonly onAttested: (outcome: 'Pod' | 'Gateway' | 'Refused' | 'Failed') => void;
+  readonly onStream: (name: StreamName) => void;
+  readonly onSnapshot: (name: StreamName) => void;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    route?: Route;
+  }
+}
+
+/** A pod's sidecar needs one; a second one while it reconnects. */
+const maxPodStreams = 4;
+/** One for each identity that has sessions through a gateway. */
+const maxGatewayStreams = 4096;
+/** Each is a question or two to the API server. */
+const maxAttestations = 64;
+const attestBodyBytes = 4096;
+const jwksMaxAgeSeconds = 60;
+
+export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): void {
+  const { service, tokens, keys, hub, fresh } = parts;
+
+  const bearerOf = (request: FastifyRequest): Promise<TokenBearer> =>
+    tokens.verify(tokenOf(request));
+  const gatewayOf = async (request: FastifyRequest): Promise<TokenBearer> => {
+    const bearer = await bearerOf(request);
+    if (bearer.role === 'Gateway') return bearer;
+    throw new ControlRefusal('CHP-2006', 'This is for gateways.', 'Attest as a gateway.');
+  };
+  /** What a replica that has lost touch holds may have been withdrawn: another one is to be asked. */
+  const requireFresh = async (): Promise<void> => {
+    if (fresh()) return;
+    throw new RequestProblem(503, 'CHP-7003', 'This replica is not up to date.', {
+      retryAfterSeconds: 1,
+    });
+  };
+
+  let attestations = 0;
+  server.post<{ Body: AttestRequest }>(
+    '/v1/attest',
+    {
+      bodyLimit: attestBodyBytes,
+      schema: { body: attestSchema, querystring: noQuerySchema },
+      config: { route: 'attest' },
+    },
+    async (request) => {
+      const token = tokenOf(request);
+      if (attestations >= maxAttestations) {
+        throw new RequestProblem(503, 'CHP-7002', 'Too many programs attest at once.', {
+          retryAfterSeconds: 1,
+        });
+      }
+      attestations += 1;
+      try {
+        const answer = await service.attest(request.body, token, addressOf(request));
+        parts.onAttested(answer.role);
+        return answer;
+      } catch (error) {
+        parts.onAttested(error instanceof ControlRefusal ? 'Refused' : 'Failed');
+        if (error instanceof ControlRefusal) throw error;
+        throw new RequestProblem(503, 'CHP-7003', 'It cannot be checked now who this is.', {
+          cause: error,
+          retryAfterSeconds: 1,
+        });
+      } finally {
+        attestations -= 1;
+      }
+    },
+  );
+
+  const openStream = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    name: StreamName,
+    bearer: TokenBearer,
+    content: () => StreamContent,
+  ): void => {
+    const held = heldBy(request);
+    content(); // what throws does so while it can still be answered
+    reply.hijack();
+    parts.onStream(name);
+    hub.open(
+      {
+        name,
+        response: reply.raw,
+        source: bearer.sub,
+        expiresMs: bearer.expiresMs,
+        held,
+        content,
+        onSnapshot: () => parts.onSnapshot(name),
+      },
+      bearer.role === 'Gateway' ? maxGatewayStreams : maxPodStreams,
+    );
+  };
+
+  server.get<{ Querystring: { identity?: string } }>(
+    '/v1/policy',
+    {
+      schema: { querystring: policyQuerySchema },
+      config: { route: 'policy' },
+      preHandler: requireFresh,
+    },
+    async (request, reply) => {
+      const bearer = await bearerOf(request);
+      const { identity } = request.query;
+      if ((bearer.role === 'Gateway') !== (identity !== undefined)) {
+        throw new RequestProblem(400, 'CHP-7001', 'A gateway names an identity, and a pod none.');
+      }
+      openStream(request, reply, 'policy', bearer, () => service.policyContent(bearer, identity));
+    },
+  );
+
+  server.get(
+    '/v1/targets',
+    {
+      schema: { querystring: noQuerySchema },
+      config: { route: 'targets' },
+      preHandler: requireFresh,
+    },
+    async (request, reply) => {
+      const bearer = await gatewayOf(request);
+      openStream(request, reply, 'targets', bearer, () => service.targetsContent());
+    },
+  );
+
+  server.post<{ Params: { targetUid: string }; Body: CredentialRequest | null | undefined }>(
+    '/v1/credentials/:targetUid',
+    {
+      schema: {
+        params: credentialParamsSchema,
+        querystring: noQuerySchema,
+        body: credentialSchema,
+      },
+      config: { route: 'credentials' },
+      preHandler: requireFresh,
+    },
+    async (request) => {
+      const bearer = await bearerOf(request);
+      const { identityUid } = request.body ?? {};
+      if ((bearer.role === 'Gateway') !== (identityUid !== undefined)) {
+        throw new RequestProblem(400, 'CHP-7001', 'A gateway names an identity, and a pod none.');
+      }
+      return service.lease(bearer, identityUid, request.params.targetUid);
+    },
+  );
+
+  server.post<{ Body: CertificateRequest }>(
+    '/v1/certificates',
+    {
+      schema: { body: certificateSchema, querystring: noQuerySchema },
+      config: { route: 'certificates' },
+      preHandler: requireFresh,
+    },
+    async (request) => service.certificate(await bearerOf(request), request.body.publicKey),
+  );
+
+  server.post<{ Body: AuthenticateRequest }>(
+    '/v1/authenticate',
+    {
+      schema: { body: authenticateSchema, querystring: noQuerySchema },
+      config: { route: 'authenticate' },
+      preHandler: requireFresh,
+    },
+    async (request) => {
+      await gatewayOf(request);
+      return service.authenticate(request.body);
+    },
+  );
+
+  server.get('/v1/jwks', { config: { route: 'jwks' } }, async (_request, reply) => {
+    reply.header('cache-control', `public, max-age=${jwksMaxAgeSeconds}`);
+    return keys.keys().jwks;
+  });
+}
+
+function tokenOf({ headers }: FastifyRequest): string {
+  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '')?.[1];
+  if (token !== undefined) return token;
+  throw new ControlRefusal(
+    'CHP-2007',
+    'There is no bearer token.',
+    'Send the header Authorization: Bearer TOKEN.',
+  );
+}
+
+/** Where the connection comes from; an IPv4 address in its own form. */
+function addressOf({ socket }: FastifyRequest): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+}
+
+function heldBy({ headers }: FastifyRequest): VersionVector {
+  const header = headers['last-event-id'];
+  const held = parseVersions(Array.isArray(header) ? header.join() : header);
+  if (held !== undefined) return held;
+  throw new RequestProblem(400, 'CHP-7001', 'Last-Event-ID is no version vector.');
+}

@@ -1,0 +1,300 @@
+/** The policy API over HTTPS. It knows no Kubernetes: who a program is, an Attestor says. */
+import { readFileSync } from 'node:fs';
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import { policyApiMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
+import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
+import Fastify, { type FastifyInstance } from 'fastify';
+import type { Registry } from 'prom-client';
+import { type Issuer, readIssuer } from '../certificates/issue.ts';
+import type { GovernanceRules } from '../controllers/host-rules.ts';
+import type { ResourceStore } from '../store/resource-store.ts';
+import type { TicketStore } from '../tickets/ticket-store.ts';
+import type { Attestor } from './attestor.ts';
+import { PolicyState } from './policy-state.ts';
+import { answerOf, RequestProblem, sendAnswer } from './problems.ts';
+import { policyApiRoutes, type Route } from './routes.ts';
+import { PolicyService } from './service.ts';
+import { SigningKeys } from './signing-keys.ts';
+import { StreamHub } from './stream-hub.ts';
+import { Tokens } from './tokens.ts';
+import { WatchedFiles } from './watched-files.ts';
+
+export interface PolicyApiOptions {
+  readonly host: string;
+  /** 0: any free one. */
+  readonly port: number;
+  /** Holds tls.crt and tls.key; read again when they change, without dropping connections. */
+  readonly tlsDirectory: string;
+  /** The same for the intermediate that signs serving certificates; absent: none are issued. */
+  readonly issuerDirectory?: string;
+  /** See SigningKeys. */
+  readonly signingKeysDirectory: string;
+  /** See installationKey. */
+  readonly installationKey: Buffer;
+  readonly store: ResourceStore;
+  readonly attestor: Attestor;
+  /** Absent: gateways take ServiceAccount tokens alone. */
+  readonly tickets?: TicketStore;
+  /** Who may claim which host; absent: each name is allowed. */
+  readonly rules?: GovernanceRules;
+  /** Default `cluster.local`. */
+  readonly clusterDomain?: string;
+  /** Host names that gateways are reached under, for their certificates. */
+  readonly gatewayNames?: readonly string[];
+  /** How long sidecars enforce a snapshot without word from here. */
+  readonly maxPolicyAgeMs: number;
+  /** Whether the store is known to be up to date to within 5 s. */
+  readonly fresh: () => boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+export interface PolicyApi {
+  /** `https://host:port`. */
+  readonly url: string;
+  readonly port: number;
+  readonly state: PolicyState;
+  /** Ends the streams, answers what is under way, and stops. */
+  close(): Promise<void>;
+}
+
+/** A request, but for a stream's answer, within this. */
+const requestTimeoutMs = 10_000;
+const bodyBytes = 64 * 1024;
+const maxHeaderBytes = 16 * 1024;
+const maxConnections = 10_000;
+/** How often changed certificates are looked for. */
+const certificateCheckMs = 1000;
+/** What is under way when it closes gets this long. */
+const closeTimeoutMs = 5000;
+
+/** Starts it; it listens when this resolves. Throws ChaperoneError CHP-1004 or CHP-1020. */
+export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyApi> {
+  const { clock, logger, registry, fresh, installationKey, maxPolicyAgeMs } = options;
+  const metrics = registerMetrics(registry, policyApiMetrics);
+  const nowMs = (): number => clock.nowMs();
+  const reloadFailed = (files: 'SigningKeys' | 'Serving' | 'Issuer') => (error: unknown) => {
+    metrics.reloadFailures.inc({ files });
+    logger.error({ err: error, files }, 'changed files cannot be used; those before stay in force');
+  };
+  const keys = new SigningKeys(options.signingKeysDirectory, reloadFailed('SigningKeys'));
+  const serving = certificateFiles(options.tlsDirectory, reloadFailed('Serving'));
+  const issuer =
+    options.issuerDirectory === undefined
+      ? undefined
+      : await issuerFiles(options.issuerDirectory, reloadFailed('Issuer'));
+
+  const state = new PolicyState({
+    store: options.store,
+    installationKey,
+    ...(options.rules !== undefined && { rules: options.rules }),
+    nowMs,
+    onError: (error) => logger.error({ err: error }, 'a change could not be told'),
+  });
+  const tokens = new Tokens(keys, maxPolicyAgeMs, nowMs);
+  const service = new PolicyService({
+    state,
+    attestor: options.attestor,
+    tokens,
+    ...(options.tickets !== undefined && { tickets: options.tickets }),
+    installationKey,
+    ...(issuer !== undefined && { issuer }),
+    clusterDomain: options.clusterDomain ?? 'cluster.local',
+    gatewayNames: options.gatewayNames ?? [],
+    maxPolicyAgeMs,
+    nowMs,
+  });
+  const hub = new StreamHub({
+    state,
+    clock,
+    fresh,
+    onEnd: ({ name }, cause) => {
+      metrics.streams.dec({ stream: name });
+      if (cause !== undefined) metrics.streamEnds.inc({ cause });
+    },
+    onError: (error) => logger.error({ err: error }, 'a stream could not be told its policy'),
+  });
+  Object.assign(metrics.heldBack, {
+    collect: () => metrics.heldBack.set([...hub.streams].filter(({ heldBack }) => heldBack).length),
+  });
+
+  const server = buildServer(serving.current(), logger, (route, status) => {
+    metrics.requests.inc({ route, status: `${Math.floor(status / 100)}xx` });
+  });
+  policyApiRoutes(server, {
+    service,
+    tokens,
+    keys,
+    hub,
+    fresh,
+    onAttested: (outcome) => metrics.attestations.inc({ outcome }),
+    onStream: (name) => {
+      metrics.streams.inc({ stream: name });
+      metrics.requests.inc({ route: name, status: '2xx' });
+    },
+    onSnapshot: (name) => metrics.snapshots.inc({ stream: name }),
+  });
+  const stopFollowing = followCertificate(server.server as unknown as Server, serving, clock);
+
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    stopFollowing();
+    hub.close();
+    const timer = clock.setTimer(closeTimeoutMs, () => server.server.closeAllConnections());
+    await server.close();
+    timer.cancel();
+    state.close();
+  };
+  try {
+    await server.listen({ host: options.host, port: options.port });
+  } catch (cause) {
+    await close();
+    const address = `${options.host}:${options.port}`;
+    throw new ChaperoneError('CHP-1020', `the policy API cannot listen on ${address}`, { cause });
+  }
+  const { port } = server.server.address() as AddressInfo;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return { url: `https://${host}:${port}`, port, state, close: () => (closing ??= close()) };
+}
+
+interface ServingPair {
+  readonly cert: Buffer;
+  readonly key: Buffer;
+}
+
+function certificateFiles(
+  directory: string,
+  onProblem: (error: unknown) => void,
+): WatchedFiles<ServingPair> {
+  const [certFile, keyFile] = [join(directory, 'tls.crt'), join(directory, 'tls.key')];
+  return new WatchedFiles({
+    paths: [certFile, keyFile],
+    load: () => {
+      try {
+        const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+        createSecureContext(pair); // throws where they do not fit
+        return pair;
+      } catch (cause) {
+        throw unusable(certFile, keyFile, cause);
+      }
+    },
+    onProblem,
+  });
+}
+
+/** The issuer as its files say now; throws where they cannot be used at first. */
+async function issuerFiles(
+  directory: string,
+  onProblem: (error: unknown) => void,
+): Promise<() => Promise<Issuer>> {
+  const [certFile, keyFile] = [join(directory, 'tls.crt'), join(directory, 'tls.key')];
+  const read = async (): Promise<Issuer> => {
+    try {
+      return await readIssuer(readFileSync(certFile, 'utf8'), readFileSync(keyFile, 'utf8'));
+    } catch (cause) {
+      throw unusable(certFile, keyFile, cause);
+    }
+  };
+  let usable = await read();
+  const files = new WatchedFiles<Promise<Issuer>>({
+    paths: [certFile, keyFile],
+    load: () =>
+      read().then(
+        (issuer) => (usable = issuer),
+        (error) => {
+          onProblem(error);
+          return usable;
+        },
+      ),
+    onProblem,
+  });
+  return () => files.current();
+}
+
+function unusable(certFile: string, keyFile: string, cause: unknown): ChaperoneError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new ChaperoneError('CHP-1004', `${certFile} and ${keyFile} cannot be used: ${reason}`, {
+    cause,
+    hint: 'Give a PEM certificate with its chain, and the key that belongs to it.',
+  });
+}
+
+/** Later handshakes get the newest certificate; connections that stand are left alone. */
+function followCertificate(
+  server: Server,
+  files: WatchedFiles<ServingPair>,
+  clock: Clock,
+): () => void {
+  let inForce = files.current();
+  let timer: Timer;
+  const check = (): void => {
+    timer = clock.setTimer(certificateCheckMs, check);
+    const pair = files.current();
+    if (pair === inForce) return;
+    inForce = pair;
+    server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
+  };
+  timer = clock.setTimer(certificateCheckMs, check);
+  return () => timer.cancel();
+}
+
+function buildServer(
+  pair: ServingPair,
+  logger: Logger,
+  onAnswer: (route: Route | 'other', status: number) => void,
+): FastifyInstance {
+  const server = Fastify({
+    logger: false,
+    exposeHeadRoutes: false, // a HEAD of a stream would open it
+    bodyLimit: bodyBytes,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 128 },
+    ajv: {
+      customOptions: {
+        removeAdditional: false,
+        coerceTypes: false,
+        useDefaults: false,
+        allErrors: false,
+      },
+    },
+    https: { ...pair, minVersion: 'TLSv1.2', maxHeaderSize: maxHeaderBytes },
+  }) as unknown as FastifyInstance;
+  server.server.maxConnections = maxConnections;
+  server.addHook('onSend', async (_request, reply) => {
+    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
+  });
+  server.addHook('onResponse', async (request, reply) => {
+    const { route = 'other' } = request.routeOptions.config;
+    // A stream is counted when it begins.
+    const streams = route === 'policy' || route === 'targets';
+    if (!streams || reply.statusCode >= 400) onAnswer(route, reply.statusCode);
+  });
+  server.setErrorHandler((error, request, reply) => {
+    const answer = answerOf(error);
+    const fields = {
+      code: answer.problem.code,
+      status: answer.status,
+      route: request.routeOptions.url,
+      ...(typeof answer.detail === 'string' && { detail: answer.detail }),
+      ...(answer.detail instanceof Error && { err: answer.detail }),
+    };
+    if (answer.status >= 500) logger.error(fields, answer.problem.message);
+    else logger.info(fields, answer.problem.message);
+    return sendAnswer(reply, answer);
+  });
+  server.setNotFoundHandler((_request, reply) =>
+    sendAnswer(
+      reply,
+      answerOf(new RequestProblem(404, 'CHP-7001', 'There is no such path or method.')),
+    ),
+  );
+  return server;
+}

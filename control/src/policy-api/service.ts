@@ -1,0 +1,271 @@
+/** What the policy API answers, apart from HTTP. */
+import { createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import {
+  type AttestRequest,
+  type AttestResponse,
+  type AuthenticateRequest,
+  type AuthenticateResponse,
+  bundleVersions,
+  type CertificateResponse,
+  type ControlProblem,
+  type CredentialResponse,
+  type TargetsEvent,
+} from '@chaperone/core/control/wire.ts';
+import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
+import { targetNames } from '@chaperone/core/resources/target-names.ts';
+import { type Issuer, issueServing, publicKeyRefusal } from '../certificates/issue.ts';
+import type { TicketStore } from '../tickets/ticket-store.ts';
+import type { Attestor } from './attestor.ts';
+import type { StreamContent } from './event-stream.ts';
+import { authenticateTicket } from './in-process.ts';
+import type { PolicyState } from './policy-state.ts';
+import type { TokenBearer, Tokens } from './tokens.ts';
+
+const recordKeyBytes = 32;
+const certificateMs = 24 * 60 * 60 * 1000;
+/** A certificate with more would be longer than some clients take. */
+const maxNames = 1000;
+
+export interface PolicyServiceOptions {
+  readonly state: PolicyState;
+  readonly attestor: Attestor;
+  readonly tokens: Tokens;
+  /** Absent: gateways take ServiceAccount tokens alone. */
+  readonly tickets?: TicketStore;
+  readonly installationKey: Buffer;
+  /** The intermediate that signs serving certificates, as it is now; absent: none are issued. */
+  readonly issuer?: () => Promise<Issuer>;
+  readonly clusterDomain: string;
+  /** Host names that gateways are reached under. */
+  readonly gatewayNames: readonly string[];
+  readonly maxPolicyAgeMs: number;
+  readonly nowMs: () => number;
+}
+
+export class PolicyService {
+  readonly #options: PolicyServiceOptions;
+  readonly #recordKey: string;
+  /** Bundles as JSON: one identity may have many pods. */
+  readonly #json = new WeakMap<PolicyBundle, string>();
+
+  constructor(options: PolicyServiceOptions) {
+    this.#options = options;
+    const key = hkdfSync('sha256', options.installationKey, '', recordKeyInfo, recordKeyBytes);
+    this.#recordKey = Buffer.from(key).toString('base64');
+  }
+
+  /** `token`: as the program showed it, from `address`. Throws ControlRefusal. */
+  async attest(request: AttestRequest, token: string, address: string): Promise<AttestResponse> {
+    const { attestor, tokens, maxPolicyAgeMs } = this.#options;
+    if (!request.bundleVersions.some((version) => bundleVersions.includes(version))) {
+      throw new ControlRefusal(
+        'CHP-7004',
+        `${request.program.name} ${request.program.version} reads policies of form ${request.bundleVersions.join(', ')}; this policy API writes ${bundleVersions.join(', ')}.`,
+        'Bring both to versions that are at most two apart.',
+      );
+    }
+    const program = await attestor.attest(token, address);
+    const { role, source } = program;
+    if ((role === 'Gateway') !== (request.program.name === 'gateway')) {
+      throw new ControlRefusal(
+        'CHP-2006',
+        role === 'Gateway'
+          ? 'This ServiceAccount is a gateway’s, and no sidecar may have it.'
+          : `ServiceAccount ${source.namespace}/${source.serviceAccount} is no gateway’s.`,
+        'Have gatewayServiceAccounts of the policy API name those of gateways, and no others.',
+      );
+    }
+    const control = await tokens.control(program);
+    const ingest = await tokens.ingest(program);
+    return {
+      role,
+      controlToken: control.token,
+      controlExpiresAt: timeText(control.expiresMs),
+      ingestToken: ingest.token,
+      ingestExpiresAt: timeText(ingest.expiresMs),
+      source,
+      recordKey: this.#recordKey,
+      maxPolicyAgeMs,
+    };
+  }
+
+  /** What the stream of a pod's policy tells now, or of an identity's that a gateway asks for. */
+  policyContent(bearer: TokenBearer, identityUid: string | undefined): StreamContent {
+    const { state } = this.#options;
+    const uid =
+      identityUid ?? state.identityOf(bearer.namespace, bearer.serviceAccount)?.metadata.uid;
+    const bundle = uid === undefined ? undefined : state.bundle(uid);
+    if (bundle !== undefined) {
+      return { key: `bundle ${bundle.digest}`, fields: `"bundle":${this.#jsonOf(bundle)}` };
+    }
+    const refusal = identityUid === undefined ? unboundRefusal(bearer) : goneRefusal;
+    const text = JSON.stringify(refusal);
+    return { key: `refusal ${text}`, fields: `"bundle":null,"refusal":${text}` };
+  }
+
+  targetsContent(): StreamContent {
+    const targets: TargetsEvent['targets'] = this.#options.state
+      .targets()
+      .map(({ metadata: { uid, namespace, name }, spec: { protocol, host, port } }) => ({
+        uid,
+        namespace,
+        name,
+        protocol,
+        host,
+        port,
+      }));
+    const text = JSON.stringify(targets);
+    return { key: text, fields: `"targets":${text}` };
+  }
+
+  /** Throws ControlRefusal. */
+  lease(
+    bearer: TokenBearer,
+    identityUid: string | undefined,
+    targetUid: string,
+  ): CredentialResponse {
+    const { state, nowMs, maxPolicyAgeMs } = this.#options;
+    const uid = this.#identityOf(bearer, identityUid);
+    const credential = state.lease(uid, targetUid);
+    return { ...credential, expiresAt: timeText(nowMs() + maxPolicyAgeMs) };
+  }
+
+  /** Throws ControlRefusal CHP-2008. */
+  async certificate(bearer: TokenBearer, publicKeyPem: string): Promise<CertificateResponse> {
+    const { issuer, nowMs } = this.#options;
+    if (issuer === undefined) {
+      throw notIssued('This policy API issues no certificates.', 'Give the program its own.');
+    }
+    const publicKey = readPublicKey(publicKeyPem);
+    const names = this.#certifiedNames(bearer);
+    if (names.length === 0) {
+      throw notIssued(
+        `No Target with a host name is open to namespace ${bearer.namespace}.`,
+        'Have allowedNamespaces of a Target include it.',
+      );
+    }
+    if (names.length > maxNames) {
+      throw notIssued(
+        `${names.length} host names are open to namespace ${bearer.namespace}; a certificate takes ${maxNames}.`,
+        'Open Targets only to the namespaces that need them.',
+      );
+    }
+    const { chainPem, expiresMs } = await issueServing(await issuer(), {
+      publicKey,
+      commonName: bearer.role === 'Gateway' ? 'chaperone gateway' : 'chaperone sidecar',
+      names,
+      nowMs: nowMs(),
+      validMs: certificateMs,
+    });
+    return { certificateChain: chainPem, expiresAt: timeText(expiresMs) };
+  }
+
+  /** Who showed that to a gateway. Throws ControlRefusal CHP-2001, the same one whatever is wrong. */
+  async authenticate(request: AuthenticateRequest): Promise<AuthenticateResponse> {
+    const { state, attestor, tickets } = this.#options;
+    const { user, secret, targetUid } = request;
+    const workload = await attestor.authenticate(secret);
+    if (workload !== undefined) {
+      const { namespace, serviceAccount, pod, issuer, expiresMs } = workload;
+      const identity = state.identityOf(namespace, serviceAccount);
+      if (identity === undefined || state.identityNamed(user, targetUid) !== identity) {
+        throw wrongProof(`the token is ServiceAccount ${namespace}/${serviceAccount}’s`);
+      }
+      return {
+        identityUid: identity.metadata.uid,
+        proof: {
+          method: 'ServiceAccountToken',
+          issuer,
+          namespace,
+          serviceAccount,
+          ...(pod !== undefined && { pod: pod.name, podUid: pod.uid }),
+        },
+        ...(expiresMs !== undefined && { sessionEndsAt: timeText(expiresMs) }),
+      };
+    }
+    if (tickets === undefined) throw wrongProof('what was given is no ServiceAccount token');
+    const caller = authenticateTicket(state, tickets, user, secret, targetUid);
+    return {
+      identityUid: caller.identityUid,
+      proof: caller.proof,
+      ...(caller.sessionEndsMs !== undefined && {
+        sessionEndsAt: timeText(caller.sessionEndsMs),
+      }),
+    };
+  }
+
+  #identityOf(bearer: TokenBearer, identityUid: string | undefined): string {
+    if (bearer.role === 'Gateway') return identityUid ?? '';
+    const { namespace, serviceAccount } = bearer;
+    const identity = this.#options.state.identityOf(namespace, serviceAccount);
+    if (identity !== undefined) return identity.metadata.uid;
+    const { code, message, hint } = unboundRefusal(bearer);
+    throw new ControlRefusal(code, message, hint);
+  }
+
+  /** Of targets that the bearer may stand in for. */
+  #certifiedNames({ role, namespace }: TokenBearer): string[] {
+    const { state, clusterDomain, gatewayNames } = this.#options;
+    const targets = role === 'Gateway' ? state.targets() : state.openTargets(namespace);
+    const names = targets.flatMap(({ spec: { host, aliases = [] } }) =>
+      targetNames(host, aliases, clusterDomain, namespace),
+    );
+    return [...new Set(role === 'Gateway' ? [...gatewayNames, ...names] : names)];
+  }
+
+  #jsonOf(bundle: PolicyBundle): string {
+    const known = this.#json.get(bundle);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(bundle);
+    this.#json.set(bundle, text);
+    return text;
+  }
+}
+
+const recordKeyInfo = 'chaperone.dev/record/v1';
+
+const timeText = (epochMs: number): string => new Date(epochMs).toISOString();
+
+function unboundRefusal({ namespace, serviceAccount }: TokenBearer): ControlProblem {
+  return {
+    code: 'CHP-2005',
+    message: `No MachineIdentity has ServiceAccount ${namespace}/${serviceAccount} as its subject.`,
+    hint: `Create a MachineIdentity in namespace ${namespace} with spec.subjects: [{serviceAccount: {name: ${serviceAccount}}}].`,
+  };
+}
+
+const goneRefusal: ControlProblem = {
+  code: 'CHP-2004',
+  message: 'The identity does not exist any more.',
+  hint: 'Ask the owner of the MachineIdentity.',
+};
+
+function wrongProof(why: string): ControlRefusal {
+  return new ControlRefusal(
+    'CHP-2001',
+    'Authentication failed.',
+    'Use a valid ticket, or a ServiceAccount token with the audience chaperone.dev, as the password.',
+    why,
+  );
+}
+
+function notIssued(message: string, hint: string): ControlRefusal {
+  return new ControlRefusal('CHP-2008', message, hint);
+}
+
+function readPublicKey(pem: string): KeyObject {
+  const hint =
+    'Send a P-256, P-384 or RSA key of 2048 bits or more as SubjectPublicKeyInfo in PEM.';
+  let key: KeyObject;
+  try {
+    // A private key or a certificate would be taken, too; neither has any business here.
+    if (!/^\s*-----BEGIN PUBLIC KEY-----/.test(pem)) throw new Error('another kind of PEM');
+    key = createPublicKey({ key: pem, format: 'pem', type: 'spki' });
+  } catch {
+    throw notIssued('The public key cannot be read.', hint);
+  }
+  const refusal = publicKeyRefusal(key);
+  if (refusal !== undefined) throw notIssued(`The public key is not certified: ${refusal}.`, hint);
+  return key;
+}
