@@ -11,14 +11,18 @@ const expiringDays = 14;
 
 type Identity = Stored<'MachineIdentity'>;
 
-/** What is to be said of an identity; `conflicts` are its subjects that an older identity has. */
+/**
+ * What is to be said of an identity. `conflicts` are its subjects that an older identity has; `unbound`, by
+ * index, those whose issuer is not bound to its namespace.
+ */
 export function identityFindings(
   identity: Identity,
   conflicts: readonly SubjectConflict[],
+  unbound: readonly number[],
   nowMs: number,
 ): Finding[] {
   return [
-    readiness(identity, conflicts, nowMs),
+    readiness(identity, conflicts, unbound, nowMs),
     expiring(identity, nowMs),
     reviewDue(identity, nowMs),
     conflict(conflicts),
@@ -26,8 +30,9 @@ export function identityFindings(
 }
 
 function readiness(
-  { spec }: Identity,
+  { spec, metadata }: Identity,
   conflicts: readonly SubjectConflict[],
+  unbound: readonly number[],
   nowMs: number,
 ): Finding {
   const no = (reason: string, message: string): Finding => ({
@@ -43,7 +48,17 @@ function readiness(
   if (conflicts.length === spec.subjects.length) {
     return no('SubjectConflict', 'older identities have all of its subjects');
   }
-  return { type: 'Ready', holds: true, reason: 'Ready', message: 'it can be used' };
+  const unboundMessage = unbound
+    .map((at) => {
+      const issuer = spec.subjects[at]?.oidc?.issuer;
+      return `spec.subjects[${at}]: an administrator has to add ${metadata.namespace}=${issuer} to oidcIssuers`;
+    })
+    .join('; ');
+  if (conflicts.length + unbound.length === spec.subjects.length) {
+    return no('IssuerNotBound', unboundMessage);
+  }
+  const message = unbound.length === 0 ? 'it can be used' : `it can be used, but ${unboundMessage}`;
+  return { type: 'Ready', holds: true, reason: 'Ready', message };
 }
 
 function expiring({ spec }: Identity, nowMs: number): Finding {

@@ -27,6 +27,15 @@ export interface NamespaceTargets {
   readonly displaced: readonly DisplacedTarget[];
 }
 
+/** Where a target is displaced. */
+export interface Displacement {
+  /** In the first of the namespaces. */
+  readonly by: Target;
+  readonly host: string;
+  /** Sorted. */
+  readonly namespaces: readonly string[];
+}
+
 /** Why a Target may not stand for what it names; undefined where it may. */
 export function claimRefusal(target: Target, rules: GovernanceRules): HostRefusal | undefined {
   const { namespace } = target.metadata;
@@ -113,10 +122,7 @@ function placeOf({ metadata, spec }: Target, name: string, rules: GovernanceRule
 export function displacements(
   snapshot: Snapshot,
   rules: GovernanceRules,
-): ReadonlyMap<
-  string,
-  { readonly by: Target; readonly host: string; readonly namespaces: readonly string[] }
-> {
+): ReadonlyMap<string, Displacement> {
   const found = new Map<string, { by: Target; host: string; namespaces: string[] }>();
   for (const namespace of contestedNamespaces(snapshot, rules)) {
     for (const { target, by, host } of targetsOf(namespace, snapshot, rules).displaced) {

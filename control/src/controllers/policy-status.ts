@@ -2,6 +2,7 @@ import { checkCondition } from '@chaperone/core/policy/conditions.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { attachment } from './attachment.ts';
 import type { Finding } from './conditions.ts';
+import { policyIndexOf } from './policy-index.ts';
 import { resolveMaskingKey } from './secrets.ts';
 import type { Snapshot } from './snapshot.ts';
 
@@ -12,18 +13,6 @@ type Mask = Stored<'MaskingRule'>;
 interface Doubt {
   readonly reason: string;
   readonly message: string;
-}
-
-/** The targets for which it counts, in full or with its Deny rules alone. */
-export function attachedTargets(
-  object: Policy | Mask,
-  snapshot: Snapshot,
-): readonly Stored<'Target'>[] {
-  return snapshot.all('Target').filter((target) => {
-    const attached = attachment(object, target);
-    if (object.kind === 'MaskingRule') return attached === 'Granting';
-    return attached !== undefined;
-  });
 }
 
 export function policyFindings(policy: Policy, snapshot: Snapshot): Finding[] {
@@ -63,7 +52,7 @@ function findings(doubts: readonly Doubt[], inForce: string): Finding[] {
 export function attachmentDoubts(object: Policy | Mask, snapshot: Snapshot): Doubt[] {
   const { namespace } = object.metadata;
   if (object.spec.selector !== undefined) {
-    return attachedTargets(object, snapshot).length > 0
+    return policyIndexOf(snapshot).targetCount(object) > 0
       ? []
       : [
           {

@@ -2,6 +2,7 @@ import { manualClock } from '@chaperone/runtime/clock.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { Stored } from '../store/resource-store.ts';
 import { type TestDirectory, testDirectory } from '../store/testing.ts';
+import { governanceRules } from './host-rules.ts';
 import { startStatusController } from './status-controller.ts';
 import { wantedStatuses } from './statuses.ts';
 import { snapshotOf, stored } from './testing.ts';
@@ -198,6 +199,78 @@ describe('wantedStatuses', () => {
       ({ lastTransitionTime }) => lastTransitionTime,
     );
     expect(transitions).toEqual([new Date(nowMs).toISOString(), new Date(nowMs).toISOString()]);
+  });
+});
+
+describe('wantedStatuses with rules', () => {
+  const rules = governanceRules({
+    clusterDomain: 'cluster.local',
+    allowedHosts: [],
+    oidcIssuers: ['pay=https://bound.example.com'],
+    foreignTargets: 'ByLabel',
+  });
+  const ready = (object: Stored, ...others: Stored[]): string => {
+    const wanted = wantedStatuses(snapshotOf(object, ...others), nowMs, { rules });
+    const list = wanted.find((one) => one.object === object)?.patch.conditions;
+    const found = (list as { type: string; status: string; reason: string; message: string }[])[0]!;
+    return `${found.status} ${found.reason}: ${found.message}`;
+  };
+  const host = 'db.data.svc.cluster.local';
+
+  test('a target says whose its host is', () => {
+    expect(ready(target({ host }), secret())).toMatch(/^True Ready/);
+    expect(ready(target({ host: 'db.pay.svc' }), secret())).toMatch(
+      /^False HostNotAllowed: db\.pay/,
+    );
+    expect(ready(target({ host, aliases: ['kubernetes'] }), secret())).toMatch(
+      /^False HostNotAllowed: kubernetes is the API server/,
+    );
+    const older = stored(
+      'Target',
+      'data/old',
+      { host },
+      {},
+      { creationTimestamp: '2020-01-01T00:00:00Z' },
+    );
+    expect(ready(target({ host }), secret(), older)).toMatch(
+      /^False HostTaken: the older Target data\/old has db\.data\.svc\.cluster\.local:5432 in namespaces data:/,
+    );
+    expect(ready(older, secret(), target({ host }))).toMatch(/^False SecretNotMarked/);
+  });
+
+  const token = (issuer: string) => ({ oidc: { issuer, audience: 'a', match: { ref: 'm' } } });
+  const bound = token('https://bound.example.com');
+  const unbound = token('https://other.example.com');
+
+  test.each<[string, object[], RegExp]>([
+    ['its issuer bound', [bound], /^True Ready: it can be used$/],
+    [
+      'no issuer bound',
+      [unbound],
+      /^False IssuerNotBound: spec\.subjects\[0\].*pay=https:\/\/other/,
+    ],
+    ['one of two bound', [bound, unbound], /^True Ready: it can be used, but spec\.subjects\[1\]/],
+  ])('an identity with %s', (_, subjects, expected) => {
+    expect(ready(stored('MachineIdentity', 'pay/a', { subjects }))).toMatch(expected);
+  });
+
+  test('a claim that is not bound takes nothing from one that is', () => {
+    const older = { creationTimestamp: '2020-01-01T00:00:00Z' };
+    const thief = stored('MachineIdentity', 'evil/a', { subjects: [bound] }, {}, older);
+    expect(ready(stored('MachineIdentity', 'pay/a', { subjects: [bound] }), thief)).toMatch(
+      /^True/,
+    );
+  });
+
+  test('one kind alone is written, and bound pods are counted where they are known', () => {
+    const identity = stored('MachineIdentity', 'pay/a');
+    const snapshot = snapshotOf(identity, target({ host }));
+    const wanted = wantedStatuses(snapshot, nowMs, {
+      kinds: ['MachineIdentity'],
+      boundPods: () => 3,
+    });
+    expect(wanted.map(({ object }) => object.kind)).toEqual(['MachineIdentity']);
+    expect(wanted[0]!.patch.boundPods).toBe(3);
   });
 });
 

@@ -1,16 +1,26 @@
 import type { Stored } from '../store/resource-store.ts';
 import type { Finding } from './conditions.ts';
+import type { GovernanceRules } from './host-rules.ts';
+import { claimRefusal, type Displacement } from './open-targets.ts';
 import { resolveAuthorities, resolveCredential } from './secrets.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** `displacement`: where an older Target has its host; `rules`: who may claim which, undefined: anybody anything. */
 export function targetFindings(
   target: Stored<'Target'>,
   snapshot: Snapshot,
+  rules?: GovernanceRules,
+  displacement?: Displacement,
 ): { readonly findings: Finding[]; readonly credentialVersion?: string } {
   const credential = resolveCredential(target, snapshot);
   const authorities = resolveAuthorities(target, snapshot);
   const observing = target.spec.enforcement === 'Observe';
-  const failed = credential.ok ? (authorities.ok ? undefined : authorities) : credential;
+  const refused = rules === undefined ? undefined : claimRefusal(target, rules);
+  const failed = [
+    refused ?? (displacement === undefined ? undefined : hostTaken(target, displacement)),
+    credential.ok ? undefined : credential,
+    authorities.ok ? undefined : authorities,
+  ].find((doubt) => doubt !== undefined);
   return {
     findings: [
       failed === undefined
@@ -38,5 +48,23 @@ export function targetFindings(
           },
     ],
     ...(credential.ok && { credentialVersion: credential.value.version }),
+  };
+}
+
+const maxNamespaces = 5;
+
+function hostTaken(
+  { spec }: Stored<'Target'>,
+  { by, host, namespaces }: Displacement,
+): { readonly reason: string; readonly message: string } {
+  const shown = namespaces.slice(0, maxNamespaces).join(', ');
+  const more =
+    namespaces.length > maxNamespaces ? ` and ${namespaces.length - maxNamespaces} more` : '';
+  const older = `${by.metadata.namespace}/${by.metadata.name}`;
+  return {
+    reason: 'HostTaken',
+    message:
+      `the older Target ${older} has ${host}:${spec.port} in namespaces ${shown}${more}: ` +
+      'choose another host or port, or delete one of the two',
   };
 }

@@ -80,4 +80,13 @@ describe('subjectConflicts', () => {
     ]);
     expect([...conflicts.keys()]).toEqual(['a/b']);
   });
+
+  test('a subject that does not count takes nothing, however old', () => {
+    const identities = [
+      identity('a', old, [token({ ref: 'm' })], 'one'),
+      identity('b', young, [token({ ref: 'm' })], 'two'),
+    ];
+    expect([...subjectConflicts(identities).keys()]).toEqual(['two/b']);
+    expect(subjectConflicts(identities, ({ namespace }) => namespace === 'two').size).toBe(0);
+  });
 });

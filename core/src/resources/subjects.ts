@@ -43,10 +43,12 @@ interface Claimant {
 
 /**
  * The conflicts of each identity that has any, by `namespace/name`. Of two claimants the older keeps the
- * subject; of the same age, the one whose name sorts first.
+ * subject; of the same age, the one whose name sorts first. A subject for which `counts` is false proves
+ * nothing, and so takes nothing from others.
  */
 export function subjectConflicts(
   identities: readonly Claimant[],
+  counts: (placed: PlacedSubject) => boolean = () => true,
 ): ReadonlyMap<string, readonly SubjectConflict[]> {
   const oldestFirst = [...identities].sort((a, b) => {
     const age = Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp);
@@ -60,6 +62,7 @@ export function subjectConflicts(
     const gained: [string, PlacedSubject][] = [];
     identity.spec.subjects.forEach((subject, index) => {
       const placed = { namespace, subject };
+      if (!counts(placed)) return;
       const bucket = bucketOf(placed);
       const older = held.get(bucket)?.find((other) => overlappingSubjects(other.placed, placed));
       if (older === undefined) {
