@@ -1,4 +1,5 @@
 /** The options of the sidecar program, in a pod and as a gateway. */
+import { configFileOption } from '@chaperone/runtime/config/program-config.ts';
 import type { ConfigSchema, ConfigValues } from '@chaperone/runtime/config/schema.ts';
 import { logLevels } from '@chaperone/runtime/logging/logger.ts';
 
@@ -7,6 +8,7 @@ const file = { type: 'string', placeholder: 'FILE' } as const;
 const url = { type: 'string', placeholder: 'URL' } as const;
 
 export const sidecarSchema = {
+  config: configFileOption,
   mode: {
     type: 'choice',
     choices: ['Pod', 'Gateway'],
@@ -74,6 +76,12 @@ export const sidecarSchema = {
     ...port,
     default: 15790,
     help: 'Port of /metrics, /healthz and /readyz; 0: any free.',
+  },
+  shutdownGrace: {
+    type: 'duration',
+    default: '25s',
+    minMs: 1000,
+    help: 'How long, once told to stop, statements in flight are waited for and what is recorded is shipped.',
   },
   logLevel: { type: 'choice', choices: logLevels, default: 'info', help: 'From this level on.' },
 } as const satisfies ConfigSchema;

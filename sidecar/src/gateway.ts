@@ -6,24 +6,26 @@ import type { ControlClient } from '@chaperone/core/control/types.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
-import type { Registry } from 'prom-client';
 import { Gatekeeper } from './gatekeeper.ts';
 import { type ListenAddress, type Listener, listen } from './listener.ts';
-import { ProxyMetrics } from './metrics.ts';
+import type { ProxyMetrics } from './metrics.ts';
 import { PolicyViews } from './policy-views.ts';
+import type { Resolve } from './protocols/postgres/handshake/resolve-host.ts';
 import type { ServerTls } from './protocols/postgres/handshake/server-tls.ts';
 import { PostgresProxy } from './protocols/postgres/index.ts';
 
 export interface GatewayOptions {
   readonly control: ControlClient;
   readonly recorder: SpoolRecorder;
-  readonly registry: Registry;
+  readonly metrics: ProxyMetrics;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Callers are offered TLS when present. */
   readonly tls?: ServerTls;
   /** Refuses callers without TLS. */
   readonly requireTls?: boolean;
+  /** Default: DNS alone, asked each time. */
+  readonly resolve?: Resolve;
 }
 
 /** A target that is to be listened for. */
@@ -35,25 +37,17 @@ export interface GatewayTarget {
 }
 
 export class Gateway {
-  readonly metrics: ProxyMetrics;
   readonly #postgres: PostgresProxy;
   readonly #logger: Logger;
   readonly #listeners = new Map<string, Promise<Listener>>();
 
   constructor(options: GatewayOptions) {
-    const { control, recorder, registry, clock, logger, tls, requireTls } = options;
-    this.#logger = logger;
-    this.metrics = new ProxyMetrics(registry);
+    const { control, recorder, clock, metrics } = options;
+    this.#logger = options.logger;
     this.#postgres = new PostgresProxy({
-      control,
-      recorder,
-      clock,
-      logger,
-      metrics: this.metrics,
-      views: new PolicyViews(() => this.metrics.policyApplied()),
+      ...options,
+      views: new PolicyViews(() => metrics.policyApplied()),
       gatekeeper: new Gatekeeper(recorder, clock, (identityUid) => control.isStale(identityUid)),
-      ...(tls && { tls }),
-      ...(requireTls !== undefined && { requireTls }),
     });
   }
 
@@ -96,14 +90,25 @@ export class Gateway {
     return addresses;
   }
 
+  /** Takes no more connections; resolves when each session has ended. See PostgresProxy.drain. */
+  async drain(): Promise<void> {
+    const closing = this.#closeListeners();
+    await this.#postgres.drain();
+    await closing;
+  }
+
   /** Ends every session and every listener. */
   async close(): Promise<void> {
+    const closing = this.#closeListeners();
+    this.#postgres.close();
+    await closing;
+  }
+
+  async #closeListeners(): Promise<void> {
     const listeners = [...this.#listeners.values()];
     this.#listeners.clear();
-    const closing = listeners.map((listener) =>
-      listener.then((open) => open.close()).catch(() => {}),
+    await Promise.all(
+      listeners.map((listener) => listener.then((open) => open.close()).catch(() => {})),
     );
-    this.#postgres.close();
-    await Promise.all(closing);
   }
 }

@@ -106,6 +106,16 @@ export class ProxyMetrics {
   policyApplied(): void {
     this.#set.policyUpdates.inc({ result: 'Applied' });
   }
+
+  policyRejected(): void {
+    this.#set.policyUpdates.inc({ result: 'Rejected' });
+  }
+
+  /** `ageMs`: time since the policy source was last heard of; read when someone asks. */
+  followPolicyAge(ageMs: () => number): void {
+    const { policyAge } = this.#set;
+    Object.assign(policyAge, { collect: () => policyAge.set(ageMs() / 1000) });
+  }
 }
 
 function count(counts: Map<string, number>, key: string): void {

@@ -17,6 +17,7 @@ import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
 import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { Gateway } from '@chaperone/sidecar/gateway.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
+import { ProxyMetrics } from '@chaperone/sidecar/metrics.ts';
 import { benchMasks, benchRules } from './bench-policy.ts';
 
 export interface GatewaySettings {
@@ -116,7 +117,7 @@ const gateway = new Gateway({
       }),
   },
   recorder,
-  registry,
+  metrics: new ProxyMetrics(registry),
   clock,
   logger,
 });

@@ -4,6 +4,7 @@ import { helpText } from '@chaperone/runtime/config/help.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
+import { serveTlsFiles } from '@chaperone/sidecar/tls-files.ts';
 import type { Command } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { type Output, writeLine } from '../output.ts';
@@ -13,7 +14,6 @@ import {
   standaloneSchema,
 } from '../standalone/config.ts';
 import { type Standalone, startStandalone } from '../standalone/start.ts';
-import { serveTlsFiles } from '../standalone/tls-files.ts';
 
 const summary =
   'govern the targets of a directory of resources: policy, gateway and collector in one process';

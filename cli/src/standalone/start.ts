@@ -29,6 +29,7 @@ import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
 import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
 import { Gateway } from '@chaperone/sidecar/gateway.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
+import { ProxyMetrics } from '@chaperone/sidecar/metrics.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
 import type { Registry } from 'prom-client';
 
@@ -173,7 +174,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     const gateway = new Gateway({
       control,
       recorder,
-      registry,
+      metrics: new ProxyMetrics(registry),
       clock,
       logger,
       ...(options.tls && { tls: options.tls }),

@@ -61,4 +61,6 @@ export interface RecorderState {
 /** What `createRecorder` makes. */
 export interface SpoolRecorder extends Recorder {
   state(): RecorderState;
+  /** `graceMs`: how long it ships on, instead of the option. */
+  close(graceMs?: number): Promise<void>;
 }

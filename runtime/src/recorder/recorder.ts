@@ -164,8 +164,8 @@ class SpoolingRecorder implements SpoolRecorder {
     };
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
+  close(graceMs = this.#options.closeGraceMs ?? 5_000): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
     return this.#closing;
   }
 
@@ -336,11 +336,11 @@ class SpoolingRecorder implements SpoolRecorder {
     this.#collectorWaiters.acknowledged(position);
   }
 
-  async #close(): Promise<void> {
+  async #close(graceMs: number): Promise<void> {
     this.#log.stopped();
     this.#flush();
     await new Promise<void>((resolve) => this.#chunks.close(resolve));
-    await this.#delivery?.close(this.#options.closeGraceMs ?? 5_000);
+    await this.#delivery?.close(graceMs);
     this.#flush(); // what the shipping reported
     this.#closed = true;
     this.#retry?.cancel();

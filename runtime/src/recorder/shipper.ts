@@ -33,6 +33,9 @@ export interface ShipperOptions {
 /** Sessions that are sent at the same time. */
 const maxConcurrent = 4;
 
+/** Between attempts while the program ends. */
+const lastRetryMs = 500;
+
 /** Sends what the spool holds, in order, and starts again at the oldest unacknowledged event on failure. */
 export class Shipper {
   readonly #options: ShipperOptions;
@@ -107,7 +110,8 @@ export class Shipper {
     while (sessions.size > 0 && !this.#abort.signal.aborted) {
       const failure = await this.#attempt(sessions);
       if (failure === undefined) continue;
-      const delayMs = this.#backoff.next();
+      // There is no time left to be patient.
+      const delayMs = Math.min(this.#backoff.next(), this.#stopping ? lastRetryMs : Infinity);
       if (this.#abort.signal.aborted) return;
       this.#options.onFailure(failure.cause, delayMs);
       await this.#sleep(delayMs);

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
-import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
+import type { ServerTls } from './protocols/postgres/handshake/server-tls.ts';
 
 export interface TlsFiles {
   /** PEM: certificate and chain, and its key. */

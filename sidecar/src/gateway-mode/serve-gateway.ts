@@ -1,0 +1,121 @@
+/** The program as a gateway: callers prove who they are, targets come and go. */
+import type { TargetsEvent } from '@chaperone/core/control/wire.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { readTargetsEvent } from '../control-client/answers.ts';
+import { EventSource } from '../control-client/event-source.ts';
+import { GatewayControl } from '../control-client/gateway-control.ts';
+import { Leases } from '../control-client/leases.ts';
+import { PolicyStream } from '../control-client/policy-stream.ts';
+import { ServingCertificate } from '../control-client/serving-certificate.ts';
+import { Gateway } from '../gateway.ts';
+import type { ListenAddress } from '../listener.ts';
+import type { ProgramParts, Serving } from '../program/serving.ts';
+import { cachedDns } from '../protocols/postgres/handshake/resolve-host.ts';
+import type { ServerTls } from '../protocols/postgres/handshake/server-tls.ts';
+import { serveTlsFiles } from '../tls-files.ts';
+import { assignPorts, parseListenPorts } from './ports.ts';
+
+/** Resolves once the policy API is being followed; listeners come as it names targets. Throws ChaperoneError. */
+export async function serveGateway(parts: ProgramParts): Promise<Serving> {
+  const { config, api, attestation: tokens, attested, metrics, readiness, clock, logger } = parts;
+  const plan = { fixed: parseListenPorts(config.listenPorts), first: config.listenPort };
+  const listening = readiness.gate('listeners');
+  const leases = new Leases({ ...parts, tokens });
+  const certificate = new ServingCertificate({ ...parts, tokens });
+  const control = new GatewayControl({
+    api,
+    tokens,
+    leases,
+    clock,
+    follow: (identityUid) =>
+      new PolicyStream({
+        ...parts,
+        tokens,
+        identityUid,
+        maxPolicyAgeMs: () => tokens.current?.maxPolicyAgeMs ?? attested.maxPolicyAgeMs,
+        onUnusable: () => metrics.policyRejected(),
+        onEvent: () => leases.changed(identityUid),
+      }),
+  });
+  metrics.followPolicyAge(() => control.oldestAgeMs());
+  const fromFiles = filesTls(parts);
+  const gateway = new Gateway({
+    ...parts,
+    control,
+    tls: fromFiles ?? certificate,
+    resolve: cachedDns({ clock }),
+  });
+
+  let addresses: ReadonlyMap<string, ListenAddress> = new Map();
+  let ports: ReadonlyMap<string, number> = new Map();
+  let following: Promise<void> = Promise.resolve();
+  const follow = async ({ targets }: TargetsEvent): Promise<void> => {
+    if (fromFiles === undefined) certificate.require(targets.map(({ host }) => host).join(' '));
+    const uids = new Map(
+      targets.map((target) => [`${target.namespace}/${target.name}`, target.uid]),
+    );
+    ports = assignPorts([...uids.keys()], ports, plan);
+    const found = await gateway.setTargets(
+      [...ports].map(([name, port]) => ({
+        uid: uids.get(name)!,
+        name,
+        listen: { host: config.listenHost, port },
+      })),
+    );
+    const before = addresses;
+    addresses = new Map(
+      [...ports.keys()].flatMap((name) => {
+        const address = found.get(uids.get(name)!);
+        return address === undefined ? [] : [[name, address] as const];
+      }),
+    );
+    for (const [name, address] of addresses) {
+      if (!before.has(name)) logger.info({ target: name, address }, 'a target is listened for');
+    }
+    if (addresses.size === ports.size) listening.ready();
+    else listening.notReady('a target cannot be listened for');
+  };
+  const targets = new EventSource<TargetsEvent>({
+    ...parts,
+    tokens,
+    path: '/v1/targets',
+    event: 'targets',
+    read: readTargetsEvent,
+    onContent: (event) => {
+      following = following
+        .then(() => follow(event))
+        .catch((error: unknown) => logger.error({ err: error }, 'targets could not be followed'));
+    },
+    onRefused: () => {}, // what the attestation says decides
+    onUnusable: () => metrics.policyRejected(),
+  });
+  const stopFollowing = (): void => {
+    targets.close();
+    certificate.close();
+  };
+  return {
+    targets: () => addresses,
+    revoke: (refusal) => control.revoke(refusal),
+    async drain() {
+      targets.close();
+      await following;
+      await gateway.drain();
+    },
+    close() {
+      stopFollowing();
+      void gateway.close();
+      control.close();
+    },
+  };
+}
+
+function filesTls({ config, logger }: ProgramParts): ServerTls | undefined {
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile } = config;
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined) {
+    throw new ChaperoneError('CHP-1003', 'tlsCertFile and tlsKeyFile are needed both or neither');
+  }
+  const onProblem = (error: ChaperoneError): void =>
+    logger.error({ err: error }, 'the certificate before is kept');
+  return serveTlsFiles({ certFile, keyFile, onProblem });
+}
