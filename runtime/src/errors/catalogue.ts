@@ -126,11 +126,6 @@ export const errorCatalogue = {
       'Check that the policy API runs and can be reached from the proxy; it is asked again by itself.',
   },
   'CHP-2021': {
-    title: 'Policy API refused the program',
-    remedy:
-      'The message says why. In a pod, have it created again by its owner; a gateway needs its ServiceAccount in gatewayServiceAccounts.',
-  },
-  'CHP-2022': {
     title: 'Answer of the policy API not usable',
     remedy:
       'Check that sidecar and policy API have matching versions; what was held before stays in force for maxPolicyAge.',

@@ -1,4 +1,4 @@
-/** What the policy API answers, checked as far as we rely on it. Each throws ChaperoneError CHP-2022. */
+/** What the policy API answers, checked as far as we rely on it. Each throws ChaperoneError CHP-2021. */
 import type { AuthenticatedCaller, LeasedCredential } from '@chaperone/core/control/types.ts';
 import type {
   AttestResponse,
@@ -16,7 +16,7 @@ import { isVersionVector } from './versions.ts';
 type Fields = Readonly<Record<string, unknown>>;
 
 function unusable(what: string): never {
-  throw new ChaperoneError('CHP-2022', `the policy API's answer cannot be used: ${what}`);
+  throw new ChaperoneError('CHP-2021', `the policy API's answer cannot be used: ${what}`);
 }
 
 function fieldsOf(value: unknown, what: string): Fields {

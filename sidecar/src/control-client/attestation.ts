@@ -149,7 +149,7 @@ export class Attestation implements ControlTokens {
       const attested = readAttested(answer);
       if (attested.role !== role) {
         throw new ControlRefusal(
-          'CHP-2021',
+          'CHP-2006',
           `The policy API takes this program for a ${attested.role}.`,
           'Set mode to what the program is.',
         );
@@ -172,7 +172,7 @@ export class Attestation implements ControlTokens {
     const known =
       error instanceof TokenRejected
         ? new ControlRefusal(
-            'CHP-2021',
+            'CHP-2006',
             'The policy API did not take the ServiceAccount token.',
             'Check that the token is of the audience that the policy API expects.',
           )

@@ -6,7 +6,7 @@ import { EventStreamParser, type ServerEvent } from '@chaperone/runtime/http/eve
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { Backoff } from '@chaperone/runtime/recorder/backoff.ts';
 import { type PolicyApi, TokenRejected } from './policy-api.ts';
-import { dominates } from './versions.ts';
+import { dominates, isVersionVector } from './versions.ts';
 
 /** The tokens that the policy API gave, renewed as needed. */
 export interface ControlTokens {
@@ -23,7 +23,7 @@ export interface EventSourceOptions<Content extends { readonly versions: Version
   readonly path: string;
   /** Name of the events that carry content. */
   readonly event: string;
-  /** Throws ChaperoneError CHP-2022 for what cannot be used. */
+  /** Throws ChaperoneError CHP-2021 for what cannot be used. */
   readonly read: (data: unknown) => Content;
   /** Content that is newer than all before. */
   readonly onContent: (content: Content) => void;
@@ -101,7 +101,7 @@ export class EventSource<Content extends { readonly versions: VersionVector }> {
     const { logger, path, onRefused, onUnusable } = this.#options;
     if (error instanceof TokenRejected) return; // the token is renewed
     if (error instanceof ControlRefusal) onRefused(error);
-    if (error instanceof ChaperoneError && error.code === 'CHP-2022') onUnusable(error);
+    if (error instanceof ChaperoneError && error.code === 'CHP-2021') onUnusable(error);
     // The first failure after a good connection is a replica that went.
     const level = this.#backoff.failures === 0 ? 'info' : 'warn';
     logger[level]({ err: error, path }, 'the policy API is not heard');
@@ -155,11 +155,14 @@ export class EventSource<Content extends { readonly versions: VersionVector }> {
 
   /**
    * Takes one event. `current`: content came over this connection. A heartbeat counts only then: before, it
-   * is of a replica that may know less than we do.
+   * is of a replica that may know less than we do. Its id says what its replica has seen meanwhile.
    */
-  #take({ event, data }: ServerEvent, current: boolean): boolean {
+  #take({ event, data, id }: ServerEvent, current: boolean): boolean {
     if (event === 'heartbeat') {
-      if (current) this.#heard();
+      if (current) {
+        this.#advance(readVersions(id));
+        this.#heard();
+      }
       return current;
     }
     if (event !== this.#options.event) return current;
@@ -167,19 +170,24 @@ export class EventSource<Content extends { readonly versions: VersionVector }> {
     try {
       value = JSON.parse(data);
     } catch (cause) {
-      throw new ChaperoneError('CHP-2022', `an event of ${this.#options.path} is not JSON`, {
+      throw new ChaperoneError('CHP-2021', `an event of ${this.#options.path} is not JSON`, {
         cause,
       });
     }
     const content = this.#options.read(value);
-    if (this.#versions !== undefined && !dominates(content.versions, this.#versions)) {
-      throw new ChaperoneError('CHP-2022', 'a replica of the policy API said what is out of date');
-    }
-    this.#versions = content.versions;
+    this.#advance(content.versions);
     this.#backoff.reset();
     this.#heard();
     this.#options.onContent(content);
     return true;
+  }
+
+  /** Throws ChaperoneError CHP-2021 for what is older than what is held. */
+  #advance(versions: VersionVector): void {
+    if (this.#versions !== undefined && !dominates(versions, this.#versions)) {
+      throw new ChaperoneError('CHP-2021', 'a replica of the policy API said what is out of date');
+    }
+    this.#versions = versions;
   }
 
   #heard(): void {
@@ -199,4 +207,13 @@ export class EventSource<Content extends { readonly versions: VersionVector }> {
       signal.addEventListener('abort', done);
     });
   }
+}
+
+/** Of an event's id. */
+function readVersions(id: string): VersionVector {
+  try {
+    const versions: unknown = JSON.parse(id);
+    if (isVersionVector(versions)) return versions;
+  } catch {}
+  throw new ChaperoneError('CHP-2021', 'an event of the policy API has an id that is no vector');
 }

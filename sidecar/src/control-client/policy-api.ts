@@ -20,7 +20,7 @@ export class TokenRejected extends Error {}
 /** No bundle of one identity comes near; a longer answer is not the policy API's. */
 const maxResponseBytes = 1024 * 1024;
 
-/** The policy API over HTTPS. An error is a ControlRefusal where it says no, and else CHP-2020 or CHP-2022. */
+/** The policy API over HTTPS. An error is a ControlRefusal where it says no, and else CHP-2020 or CHP-2021. */
 export class PolicyApi {
   readonly #options: PolicyApiOptions;
   #client: HttpClient | undefined;
@@ -34,7 +34,7 @@ export class PolicyApi {
    * Sends `body` and resolves with the answer's JSON. Asks a second time when the first connection fails: a
    * replica may just have gone. Every call can be repeated without harm.
    *
-   * @throws TokenRejected, ControlRefusal, ChaperoneError CHP-2020, CHP-2022, CHP-1004
+   * @throws TokenRejected, ControlRefusal, ChaperoneError CHP-2020, CHP-2021, CHP-1004
    */
   async post(path: string, body: unknown, token: string): Promise<unknown> {
     const request = {
@@ -109,13 +109,18 @@ function notReachable(cause: unknown): never {
   throw new ChaperoneError('CHP-2020', `the policy API cannot be reached: ${reason}`, { cause });
 }
 
+/** Says no for good, to be told to whoever asked: about who it is (2xxx), or that versions do not match. */
+const isRefusal = (code: string): boolean => code.startsWith('CHP-2') || code === 'CHP-7004';
+
 function refusalOf(status: number, text: string, path: string): Error {
-  if (status === 401) return new TokenRejected(`${path}: the token was not taken`);
   const problem = readProblem(text);
-  if (status >= 400 && status < 500 && status !== 429 && problem !== undefined) {
+  if (status === 401 && (problem === undefined || problem.code === 'CHP-2007')) {
+    return new TokenRejected(`${path}: the token was not taken`);
+  }
+  if (problem !== undefined && status < 500 && isRefusal(problem.code)) {
     return new ControlRefusal(problem.code, problem.message, problem.hint);
   }
-  const said = problem === undefined ? '' : `: ${problem.message}`;
+  const said = problem === undefined ? '' : `: ${problem.message} (${problem.code})`;
   return new ChaperoneError('CHP-2020', `the policy API answered ${path} with ${status}${said}`);
 }
 
@@ -145,7 +150,7 @@ function parseJson(text: string, path: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new ChaperoneError('CHP-2022', `the answer to ${path} is not JSON`, { cause });
+    throw new ChaperoneError('CHP-2021', `the answer to ${path} is not JSON`, { cause });
   }
 }
 
