@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
-import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { policyApiMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
@@ -20,6 +19,7 @@ import { PolicyState } from './policy-state.ts';
 import { answerOf, RequestProblem, sendAnswer } from './problems.ts';
 import { policyApiRoutes, type Route } from './routes.ts';
 import { PolicyService } from './service.ts';
+import { followCertificate, type ServingPair, servingFiles } from './serving-certificate.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StreamHub } from './stream-hub.ts';
 import { Tokens } from './tokens.ts';
@@ -70,8 +70,6 @@ const requestTimeoutMs = 10_000;
 const bodyBytes = 64 * 1024;
 const maxHeaderBytes = 16 * 1024;
 const maxConnections = 10_000;
-/** How often changed certificates are looked for. */
-const certificateCheckMs = 1000;
 /** What is under way when it closes gets this long. */
 const closeTimeoutMs = 5000;
 
@@ -85,7 +83,7 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     logger.error({ err: error, files }, 'changed files cannot be used; those before stay in force');
   };
   const keys = new SigningKeys(options.signingKeysDirectory, reloadFailed('SigningKeys'));
-  const serving = certificateFiles(options.tlsDirectory, reloadFailed('Serving'));
+  const serving = servingFiles(options.tlsDirectory, reloadFailed('Serving'));
   const issuer =
     options.issuerDirectory === undefined
       ? undefined
@@ -164,31 +162,6 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
   return { url: `https://${host}:${port}`, port, state, close: () => (closing ??= close()) };
 }
 
-interface ServingPair {
-  readonly cert: Buffer;
-  readonly key: Buffer;
-}
-
-function certificateFiles(
-  directory: string,
-  onProblem: (error: unknown) => void,
-): WatchedFiles<ServingPair> {
-  const [certFile, keyFile] = [join(directory, 'tls.crt'), join(directory, 'tls.key')];
-  return new WatchedFiles({
-    paths: [certFile, keyFile],
-    load: () => {
-      try {
-        const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
-        createSecureContext(pair); // throws where they do not fit
-        return pair;
-      } catch (cause) {
-        throw unusable(certFile, keyFile, cause);
-      }
-    },
-    onProblem,
-  });
-}
-
 /** The issuer as its files say now; throws where they cannot be used at first. */
 async function issuerFiles(
   directory: string,
@@ -224,25 +197,6 @@ function unusable(certFile: string, keyFile: string, cause: unknown): ChaperoneE
     cause,
     hint: 'Give a PEM certificate with its chain, and the key that belongs to it.',
   });
-}
-
-/** Later handshakes get the newest certificate; connections that stand are left alone. */
-function followCertificate(
-  server: Server,
-  files: WatchedFiles<ServingPair>,
-  clock: Clock,
-): () => void {
-  let inForce = files.current();
-  let timer: Timer;
-  const check = (): void => {
-    timer = clock.setTimer(certificateCheckMs, check);
-    const pair = files.current();
-    if (pair === inForce) return;
-    inForce = pair;
-    server.setSecureContext({ ...pair, minVersion: 'TLSv1.2' });
-  };
-  timer = clock.setTimer(certificateCheckMs, check);
-  return () => timer.cancel();
 }
 
 function buildServer(
