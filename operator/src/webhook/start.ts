@@ -1,0 +1,135 @@
+/** The role `webhook`: caches, admission, its server. */
+import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
+import { Snapshot } from '@chaperone/control/controllers/snapshot.ts';
+import type { StoredKind } from '@chaperone/control/store/resource-store.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import type { Readiness } from '@chaperone/runtime/http/readiness.ts';
+import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import { admissionMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
+import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
+import type { Registry } from 'prom-client';
+import type { WebhookConfig } from '../config.ts';
+import { injectionSettings } from '../injection/settings.ts';
+import type { KubernetesApi } from '../kubernetes/client.ts';
+import { EventRecorder } from '../kubernetes/event-recorder.ts';
+import { KubernetesStore } from '../kubernetes/kubernetes-store.ts';
+import type { KubernetesMetrics } from '../kubernetes/metrics.ts';
+import type { KubernetesObject } from '../kubernetes/object.ts';
+import { Reflector } from '../kubernetes/reflector.ts';
+import { resourceTypes } from '../kubernetes/resource-types.ts';
+import { PodAdmission } from './pods.ts';
+import { startWebhookServer } from './server.ts';
+import { type ServiceEntry, ServiceIndex, serviceEntry } from './service-index.ts';
+import type { AdmissionState } from './state.ts';
+
+export interface WebhookDependencies {
+  readonly api: KubernetesApi;
+  readonly kubernetesMetrics: KubernetesMetrics;
+  readonly registry: Registry;
+  readonly readiness: Readiness;
+  /** This replica's name, for Events. */
+  readonly instance: string;
+  readonly clock: Clock;
+  /** 0 ≤ x < 1. */
+  readonly random: () => number;
+  readonly logger: Logger;
+}
+
+export interface RunningWebhook {
+  readonly port: number;
+  /** Answers what is under way, writes the Events, ends the watches. */
+  close(): Promise<void>;
+}
+
+const kinds: readonly StoredKind[] = [
+  'MachineIdentity',
+  'Target',
+  'AccessPolicy',
+  'MaskingRule',
+  'Namespace',
+];
+/** Within the API server's patience for a review. */
+const namespaceTimeoutMs = 3000;
+const listenHost = '0.0.0.0';
+
+/**
+ * Serves admission; resolves as soon as it listens. Until the caches are filled it is not ready, and refuses
+ * what it is asked. Throws ChaperoneError CHP-1002, CHP-1004 or CHP-1020.
+ */
+export async function startWebhook(
+  config: WebhookConfig,
+  dependencies: WebhookDependencies,
+): Promise<RunningWebhook> {
+  const { api, kubernetesMetrics, registry, readiness, instance, clock, random, logger } =
+    dependencies;
+  const rules = governanceRules(config);
+  const settings = injectionSettings(config);
+  const metrics = registerMetrics(registry, admissionMetrics);
+  const common = { api, clock, random, logger, metrics: kubernetesMetrics };
+  const store = new KubernetesStore({
+    ...common,
+    kinds,
+    targetNamespaces: [],
+    fieldManager: 'chaperone-webhook',
+  });
+  const services = new Reflector<ServiceEntry>({
+    ...common,
+    type: resourceTypes.Service,
+    transform: serviceEntry,
+  });
+  const events = new EventRecorder({
+    api,
+    controller: 'chaperone.dev/webhook',
+    instance,
+    clock,
+    logger,
+    metrics: kubernetesMetrics,
+  });
+  const snapshot = new Snapshot();
+  const index = new ServiceIndex();
+  services.subscribe((batch) => index.apply(batch));
+  const unwatch = store.watch(kinds, (batch) => void snapshot.apply(batch));
+
+  const unready = (): string | undefined =>
+    store.hasSynced && services.hasSynced ? undefined : 'the caches are not filled yet';
+  readiness.check('admission', unready);
+  const state: AdmissionState = {
+    snapshot,
+    rules,
+    unready,
+    services: (namespace) => index.of(namespace),
+    async namespaceNow(name) {
+      const found = await api.find<KubernetesObject>(resourceTypes.Namespace, '', name, {
+        timeoutMs: namespaceTimeoutMs,
+      });
+      return found === undefined ? undefined : { name, labels: found.metadata.labels ?? {} };
+    },
+  };
+  const server = await startWebhookServer({
+    host: listenHost,
+    port: config.listenPort,
+    tlsDirectory: config.tlsDirectory,
+    state,
+    pods: new PodAdmission({
+      state,
+      settings,
+      recordEvent: (subject, details) => events.record(subject, details),
+      metrics,
+      logger,
+    }),
+    metrics,
+    clock,
+    logger,
+  });
+  store.start();
+  services.start();
+  logger.info({ port: server.port }, 'admission webhooks listen');
+  return {
+    port: server.port,
+    async close() {
+      await server.close();
+      unwatch();
+      await Promise.all([store.stop(), services.stop(), events.stop()]);
+    },
+  };
+}
