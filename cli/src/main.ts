@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
 import { registerEvents } from './commands/events.ts';
 import { registerPolicy } from './commands/policy.ts';
+import { registerPolicyApi } from './commands/policy-api.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerSessions } from './commands/sessions.ts';
 import { registerStandalone } from './commands/standalone.ts';
@@ -11,6 +12,7 @@ import { registerTicket } from './commands/ticket.ts';
 /** Each command adds itself; they appear in the help in this order. */
 const commands: readonly ((program: Command) => void)[] = [
   registerStandalone,
+  registerPolicyApi,
   registerTicket,
   registerPolicy,
   registerSessions,

@@ -1,16 +1,14 @@
 /** The options of `chaperone standalone`: from flags, environment and file, in that order. */
-import { readFileSync } from 'node:fs';
-import { loadConfig } from '@chaperone/runtime/config/load.ts';
 import type { ConfigSchema, ConfigValues } from '@chaperone/runtime/config/schema.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { logLevels } from '@chaperone/runtime/logging/logger.ts';
-import { parse } from 'yaml';
+import { configOption, readDirectoryConfig } from '../directory-config.ts';
 
 const port = { type: 'integer', min: 0, max: 65535, placeholder: 'PORT' } as const;
 const file = { type: 'string', placeholder: 'FILE' } as const;
 
 export const standaloneSchema = {
-  config: { ...file, help: 'YAML or JSON file with any of these options, names in camelCase.' },
+  config: configOption,
   listenHost: {
     type: 'string',
     placeholder: 'ADDRESS',
@@ -68,12 +66,6 @@ export type StandaloneConfig = ConfigValues<typeof standaloneSchema> & {
   readonly directory: string;
 };
 
-/** Variables that other commands read, which are no unknown keys here. */
-const othersVariables: ReadonlySet<string> = new Set([
-  'CHAPERONE_COLLECTOR_URL',
-  'CHAPERONE_COLLECTOR_TOKEN_FILE',
-]);
-
 /**
  * `args`: what follows `chaperone standalone`. Undefined when help was asked for. Throws ChaperoneError
  * CHP-1001 to CHP-1004.
@@ -82,46 +74,13 @@ export function readStandaloneConfig(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
 ): StandaloneConfig | undefined {
-  const own = Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !othersVariables.has(name)),
-  );
-  const sources = { args, environment: own };
-  const first = loadConfig(standaloneSchema, sources);
-  if (first.help) return undefined;
-  const { config } = first.values;
-  const { values, positionals } =
-    config === undefined
-      ? first
-      : loadConfig(standaloneSchema, { ...sources, file: { name: config, content: read(config) } });
-  const [directory, ...rest] = positionals;
-  if (directory === undefined || rest.length > 0) {
-    throw new ChaperoneError(
-      'CHP-1003',
-      directory === undefined
-        ? 'the directory of resources is missing'
-        : `${rest[0]} is one argument too many`,
-      { hint: 'chaperone standalone DIR, where DIR holds the YAML files of the resources.' },
-    );
-  }
-  if ((values.tlsCertFile === undefined) !== (values.tlsKeyFile === undefined)) {
+  const config = readDirectoryConfig('standalone', standaloneSchema, args, environment);
+  if (config === undefined) return undefined;
+  if ((config.tlsCertFile === undefined) !== (config.tlsKeyFile === undefined)) {
     throw new ChaperoneError('CHP-1003', 'tlsCertFile and tlsKeyFile are needed both or neither');
   }
-  if (values.requireTls && values.tlsCertFile === undefined) {
+  if (config.requireTls && config.tlsCertFile === undefined) {
     throw new ChaperoneError('CHP-1003', 'requireTls needs tlsCertFile and tlsKeyFile');
   }
-  return { ...values, directory };
-}
-
-function read(path: string): unknown {
-  let content: unknown;
-  try {
-    content = parse(readFileSync(path, 'utf8'));
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    throw new ChaperoneError('CHP-1004', `${path} cannot be read: ${reason}`, { cause });
-  }
-  if (typeof content === 'object' && content !== null && 'config' in content) {
-    throw new ChaperoneError('CHP-1001', `${path} may not name another file by config`);
-  }
-  return content;
+  return config;
 }
