@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import type { ServerOptions } from 'node:https';
+import type { Server as HttpsServer, ServerOptions } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { Clock } from '@chaperone/runtime/clock.ts';
@@ -35,6 +35,8 @@ export interface CollectorOptions {
   readonly gapGraceMs?: number;
   /** Bound of the database file in bytes; beyond it ingest is refused, as on a full disk. Default: none. */
   readonly maxStoreBytes?: number;
+  /** Whether it answers /healthz, /readyz and /metrics beside the rest. Default true. */
+  readonly servesOps?: boolean;
   readonly logger: CollectorLogger;
   readonly metrics: MetricRegistry;
   readonly clock: Clock;
@@ -48,6 +50,10 @@ export interface Collector {
   readonly transport: ShipTransport;
   /** Ships events as `POST /v1/sessions/{id}/events` would; resolves with what is acknowledged. */
   ship(session: string, lines: readonly string[]): Promise<number>;
+  /** Whether the record can be written. */
+  ready(): Promise<boolean>;
+  /** PEM: shown in later handshakes. Only of a collector that was started with one. */
+  useCertificate(certificate: Pick<ServerOptions, 'key' | 'cert'>): void;
   /** Stops listening, ends what is under way, and closes the record. */
   close(): Promise<void>;
 }
@@ -88,6 +94,7 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     logger,
     metrics,
     ready: () => ingest.ready(),
+    servesOps: options.servesOps ?? true,
   });
   const giveUp = async (code: 'CHP-1020' | 'CHP-6006', message: string, cause: unknown) => {
     await server.close();
@@ -143,6 +150,12 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     url: addressOf(options, server.server.address()),
     transport,
     ship: (session, lines) => transport.ship(session, lines, new AbortController().signal),
+    ready: () => ingest.ready(),
+    useCertificate: (certificate) =>
+      (server.server as unknown as HttpsServer).setSecureContext({
+        ...certificate,
+        minVersion: 'TLSv1.2',
+      }),
     close: () => (closing ??= close()),
   };
 }

@@ -10,8 +10,11 @@ export function createTokenFile(path: string): string {
   return token;
 }
 
-/** The token in a file that nobody but its owner may read; anything else is a ChaperoneError CHP-1002 or CHP-1004. */
-export function readTokenFile(path: string): string {
+/**
+ * The token in a file that nobody but `readers` may read: its owner, or the group as well. Anything else is a
+ * ChaperoneError CHP-1002 or CHP-1004.
+ */
+export function readTokenFile(path: string, readers: 'Owner' | 'Group' = 'Owner'): string {
   let descriptor: number;
   try {
     descriptor = openSync(path, 'r');
@@ -20,7 +23,7 @@ export function readTokenFile(path: string): string {
   }
   try {
     const { mode } = fstatSync(descriptor);
-    if ((mode & 0o077) !== 0) {
+    if ((mode & (readers === 'Owner' ? 0o077 : 0o037)) !== 0) {
       throw new ChaperoneError('CHP-1002', `the token file ${path} may be read by others`, {
         hint: `chmod 600 ${path}, and replace the token: others may have read it.`,
       });

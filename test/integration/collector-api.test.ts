@@ -53,7 +53,12 @@ function operations(): (readonly [string, string, Operation])[] {
 /** `METHOD /path/{parameter}` of every route that the server has. */
 async function served(): Promise<string[]> {
   const limits = { concurrentBatches: 1, concurrentRecordings: 1 };
-  const server = buildServer({ logger: silent, limits, query: {} } as unknown as ServerParts);
+  const server = buildServer({
+    logger: silent,
+    limits,
+    query: {},
+    servesOps: true,
+  } as unknown as ServerParts);
   await server.ready();
   const routes: string[] = [];
   const parents: string[] = [];

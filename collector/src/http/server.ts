@@ -20,6 +20,8 @@ export interface ServerParts {
   readonly logger: CollectorLogger;
   /** Whether the record can be written: what /readyz says. */
   readonly ready: () => Promise<boolean>;
+  /** Whether /healthz, /readyz and /metrics are answered here. */
+  readonly servesOps: boolean;
 }
 
 /** A request and its body within this, or the connection is closed. */
@@ -62,14 +64,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     sendProblem(reply, new Problem(404, 'CHP-6007', 'there is no such path or method')),
   );
 
-  server.get('/healthz', async () => ({ status: 'ok' }));
-  server.get('/readyz', async (_request, reply) => {
-    const isReady = await parts.ready();
-    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'not ready' });
-  });
-  server.get('/metrics', async (_request, reply) =>
-    reply.type(parts.registry.contentType).send(await parts.registry.metrics()),
-  );
+  if (parts.servesOps) opsRoutes(server, parts);
   server.register(async (scope) => {
     scope.addHook('onResponse', async (request, reply) => {
       if (request.method === 'POST') parts.metrics.batch(reply.statusCode);
@@ -81,4 +76,15 @@ export function buildServer(parts: ServerParts): FastifyInstance {
     queryRoutes(scope, parts.query);
   });
   return server;
+}
+
+function opsRoutes(server: FastifyInstance, { ready, registry }: ServerParts): void {
+  server.get('/healthz', async () => ({ status: 'ok' }));
+  server.get('/readyz', async (_request, reply) => {
+    const isReady = await ready();
+    return reply.code(isReady ? 200 : 503).send({ status: isReady ? 'ok' : 'not ready' });
+  });
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(registry.contentType).send(await registry.metrics()),
+  );
 }

@@ -27,7 +27,7 @@ export function loadProgramConfig<
   );
   const first = loadConfig(optional, { args, environment });
   if (first.help) return undefined;
-  const path = first.values['config'] as string | undefined;
+  const path = first.values.config as string | undefined;
   const loaded = loadConfig(schema, {
     args,
     environment,

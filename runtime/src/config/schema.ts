@@ -116,7 +116,9 @@ export function readValue(option: ConfigOption, raw: unknown): ReadValue {
       return good ? { value: raw } : { expected: `one of ${option.choices.join(', ')}` };
     }
     case 'list': {
-      const list = typeof raw === 'string' ? raw.split(',').map((item) => item.trim()) : raw;
+      // An empty variable is an empty list: templates of deployments write it so.
+      const items = typeof raw === 'string' && raw.trim() === '' ? [] : raw;
+      const list = typeof items === 'string' ? items.split(',').map((item) => item.trim()) : items;
       const good =
         Array.isArray(list) && list.every((item) => typeof item === 'string' && item !== '');
       return good ? { value: list } : { expected: 'a list of non-empty texts' };

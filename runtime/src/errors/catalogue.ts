@@ -310,6 +310,11 @@ export const errorCatalogue = {
     title: 'Body too large',
     remedy: 'Send smaller batches; the limits are in the description of the API.',
   },
+  'CHP-6012': {
+    title: 'Ingest tokens cannot be checked',
+    remedy:
+      'Check that the collector reaches the policy API, whose public keys it needs; programs keep their events in the spool meanwhile.',
+  },
   'CHP-7001': {
     title: 'Request to the policy API not valid',
     remedy: 'Check that the program and the policy API have matching versions.',
