@@ -36,7 +36,7 @@ export default {
       testMatch: ['<rootDir>/test/cluster/**/*.test.ts'],
       // Keeps logs, events and descriptions of the moment a test fails.
       testEnvironment: '<rootDir>/test/cluster/support/environment.ts',
-      testTimeout: 300_000,
+      setupFilesAfterEnv: ['<rootDir>/test/cluster/support/setup.ts'],
     },
   ],
 };
