@@ -11,34 +11,32 @@ import type { Registry } from 'prom-client';
 import type { WebhookConfig } from '../config.ts';
 import { injectionSettings } from '../injection/settings.ts';
 import type { KubernetesApi } from '../kubernetes/client.ts';
-import { EventRecorder } from '../kubernetes/event-recorder.ts';
+import type { Follower } from '../kubernetes/contact.ts';
+import type { EventRecorder } from '../kubernetes/event-recorder.ts';
 import { KubernetesStore } from '../kubernetes/kubernetes-store.ts';
 import type { KubernetesMetrics } from '../kubernetes/metrics.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
 import { resourceTypes } from '../kubernetes/resource-types.ts';
+import type { CachePart } from '../runtime/lifecycle.ts';
 import { PodAdmission } from './pods.ts';
-import { startWebhookServer } from './server.ts';
+import { startWebhookServer, type WebhookServer } from './server.ts';
 import { type ServiceEntry, ServiceIndex, serviceEntry } from './service-index.ts';
 import type { AdmissionState } from './state.ts';
 
+/** What the program of the role gives. */
 export interface WebhookDependencies {
   readonly api: KubernetesApi;
-  readonly kubernetesMetrics: KubernetesMetrics;
+  readonly metrics: KubernetesMetrics;
   readonly registry: Registry;
   readonly readiness: Readiness;
-  /** This replica's name, for Events. */
-  readonly instance: string;
+  readonly events: EventRecorder;
   readonly clock: Clock;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
   readonly logger: Logger;
-}
-
-export interface RunningWebhook {
-  readonly port: number;
-  /** Answers what is under way, writes the Events, ends the watches. */
-  close(): Promise<void>;
+  /** Takes a cache that is started later, and told by its reflectors how up to date it is. */
+  addCache(cache: CachePart, reflectors: readonly Follower[]): void;
 }
 
 const kinds: readonly StoredKind[] = [
@@ -53,19 +51,18 @@ const namespaceTimeoutMs = 3000;
 const listenHost = '0.0.0.0';
 
 /**
- * Serves admission; resolves as soon as it listens. Until the caches are filled it is not ready, and refuses
- * what it is asked. Throws ChaperoneError CHP-1002, CHP-1004 or CHP-1020.
+ * Serves admission; resolves as soon as it listens. Until the caches that it adds are filled it is not ready,
+ * and refuses what it is asked. Throws ChaperoneError CHP-1002, CHP-1004 or CHP-1020.
  */
 export async function startWebhook(
   config: WebhookConfig,
   dependencies: WebhookDependencies,
-): Promise<RunningWebhook> {
-  const { api, kubernetesMetrics, registry, readiness, instance, clock, random, logger } =
-    dependencies;
+): Promise<WebhookServer> {
+  const { api, registry, readiness, events, clock, random, logger } = dependencies;
   const rules = governanceRules(config);
   const settings = injectionSettings(config);
   const metrics = registerMetrics(registry, admissionMetrics);
-  const common = { api, clock, random, logger, metrics: kubernetesMetrics };
+  const common = { api, clock, random, logger, metrics: dependencies.metrics };
   const store = new KubernetesStore({
     ...common,
     kinds,
@@ -77,18 +74,12 @@ export async function startWebhook(
     type: resourceTypes.Service,
     transform: serviceEntry,
   });
-  const events = new EventRecorder({
-    api,
-    controller: 'chaperone.dev/webhook',
-    instance,
-    clock,
-    logger,
-    metrics: kubernetesMetrics,
-  });
   const snapshot = new Snapshot();
   const index = new ServiceIndex();
   services.subscribe((batch) => index.apply(batch));
-  const unwatch = store.watch(kinds, (batch) => void snapshot.apply(batch));
+  store.watch(kinds, (batch) => void snapshot.apply(batch));
+  dependencies.addCache(store, store.reflectors);
+  dependencies.addCache(services, [services]);
 
   const unready = (): string | undefined =>
     store.hasSynced && services.hasSynced ? undefined : 'the caches are not filled yet';
@@ -121,15 +112,6 @@ export async function startWebhook(
     clock,
     logger,
   });
-  store.start();
-  services.start();
   logger.info({ port: server.port }, 'admission webhooks listen');
-  return {
-    port: server.port,
-    async close() {
-      await server.close();
-      unwatch();
-      await Promise.all([store.stop(), services.stop(), events.stop()]);
-    },
-  };
+  return server;
 }
