@@ -5,12 +5,21 @@ import { parseCases } from '@chaperone/cli/policy/case-file.ts';
 import { formatPlaced } from '@chaperone/control/store/directory-store.ts';
 import { loadDirectory } from '@chaperone/control/store/load-directory.ts';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { parseAllDocuments, stringify } from 'yaml';
 
 const root = resolve(import.meta.dirname, '../..');
 const documents = [
   'README.md',
   'CONTRIBUTING.md',
-  ...['docs', 'docs/guide', 'docs/adr', 'examples/quickstart'].flatMap((folder) =>
+  'charts/chaperone/README.md',
+  ...[
+    'docs',
+    'docs/guide',
+    'docs/adr',
+    'docs/runbooks',
+    'examples/quickstart',
+    'examples/kubernetes',
+  ].flatMap((folder) =>
     readdirSync(join(root, folder))
       .filter((name) => name.endsWith('.md'))
       .map((name) => `${folder}/${name}`),
@@ -51,6 +60,19 @@ test.each(['README.md', 'docs/guide/standalone.md'])(
     expect(problems.map(formatPlaced)).toEqual([]);
   },
 );
+
+test.each(['onboarding', 'gateway'])('the YAML of docs/guide/%s.md is valid', (page) => {
+  const text = readFileSync(join(root, `docs/guide/${page}.md`), 'utf8');
+  const documents = [...text.matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    parseAllDocuments(block!).map((document) => document.toJS() as { apiVersion?: string }),
+  );
+  expect(documents.length).toBeGreaterThan(0);
+  const ours = documents.filter(({ apiVersion }) => apiVersion === 'chaperone.dev/v1alpha1');
+  writeFileSync(join(directory, 'all.yaml'), ours.map((one) => stringify(one)).join('---\n'));
+  const { problems } = loadDirectory(directory, Date.now());
+  const errors = problems.filter(({ severity }) => severity === 'Error');
+  expect(errors.map(formatPlaced)).toEqual([]);
+});
 
 test('the cases of the guide are cases', () => {
   const file = 'docs/guide/policies-and-masking.md';
