@@ -1,6 +1,6 @@
 /**
  * One ESM bundle per program in dist/ (or `--out DIR`), beside them what they load at run time, and the
- * licences of what is bundled. `--with-node` adds Node itself, for images.
+ * licences of what is bundled. `--with-node` adds Node itself, for images; `--only PROGRAM` leaves out the others.
  */
 import { spawnSync } from 'node:child_process';
 import {
@@ -35,11 +35,17 @@ const __filename = import.meta.filename;
 const __dirname = import.meta.dirname;`;
 
 const { values } = parseArgs({
-  options: { out: { type: 'string' }, 'with-node': { type: 'boolean', default: false } },
+  options: {
+    out: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    'with-node': { type: 'boolean', default: false },
+  },
 });
 const out = resolve(values.out ?? join(root, 'dist'));
 const entryPoints = Object.fromEntries(
-  Object.entries(programs).filter(([, entry]) => existsSync(join(root, entry))),
+  Object.entries(programs)
+    .filter(([name]) => values.only?.includes(name) ?? true)
+    .filter(([, entry]) => existsSync(join(root, entry))),
 );
 mkdirSync(out, { recursive: true });
 const { metafile } = await build({

@@ -1,6 +1,6 @@
 /**
- * A cluster for development: `node test/cluster/main.ts up [--state DIR]`, `images` to build the programs anew and
- * load them, `down`. It keeps running until then; its kubeconfig is DIR/admin.kubeconfig.
+ * A cluster for development: `node test/cluster/main.ts up [--state DIR]`, `images [--only PROGRAM]` to build the
+ * programs anew and load them, `down`. It keeps running until then; its kubeconfig is DIR/admin.kubeconfig.
  */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -8,7 +8,7 @@ import { cacheDirectory } from '../support/cache-directory.ts';
 import { clusterBinaries } from './build/binaries.ts';
 import { loadImages } from './build/load.ts';
 import { ensurePrerequisites } from './build/prerequisites.ts';
-import { programImages } from './build/program-images.ts';
+import { type ImageProgram, programImages } from './build/program-images.ts';
 import { timed } from './build/progress.ts';
 import { nodeImage, postgresImage } from './build/test-images.ts';
 import { down, up } from './node/cluster.ts';
@@ -16,7 +16,7 @@ import { kubeconfigPath, readState } from './node/state.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { state: { type: 'string' } },
+  options: { state: { type: 'string' }, only: { type: 'string', multiple: true } },
 });
 const directory = resolve(values.state ?? cacheDirectory('cluster'));
 switch (positionals[0]) {
@@ -30,8 +30,8 @@ switch (positionals[0]) {
   case 'images': {
     const state = readState(directory);
     if (state === undefined) throw new Error(`no cluster is in ${directory}: start one with up`);
-    const programs = Object.values(await programImages());
-    const images = [...programs, await postgresImage(), await nodeImage()];
+    const programs = await programImages(values.only as ImageProgram[] | undefined);
+    const images = [...programs.values(), await postgresImage(), await nodeImage()];
     await loadImages(state, images);
     for (const { reference } of images) process.stdout.write(`${reference}\n`);
     break;
@@ -40,6 +40,8 @@ switch (positionals[0]) {
     await down(directory);
     break;
   default:
-    process.stderr.write('usage: node test/cluster/main.ts up|images|down [--state DIR]\n');
+    process.stderr.write(
+      'usage: node test/cluster/main.ts up|images|down [--state DIR] [--only PROGRAM]\n',
+    );
     process.exitCode = 2;
 }

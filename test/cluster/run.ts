@@ -81,9 +81,9 @@ async function main(): Promise<number> {
 async function ownContext(state: ClusterState): Promise<ClusterContext> {
   const helm = await helmBinary();
   const programs = await programImages();
-  await loadImages(state, [...Object.values(programs), await postgresImage(), await nodeImage()]);
+  await loadImages(state, [...programs.values(), await postgresImage(), await nodeImage()]);
   throwIfInterrupted();
-  const references = Object.entries(programs).map(([name, image]) => [name, image.reference]);
+  const references = [...programs].map(([name, image]) => [name, image.reference]);
   return {
     kubeconfig: kubeconfigPath(state),
     helm,

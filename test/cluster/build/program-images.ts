@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { buildImage, saveImage } from './buildah.ts';
@@ -23,30 +23,29 @@ const lockdownPackages = [...basePackages, 'iptables'];
 /** The programs that have images, by the name of their bundle. */
 export const imagePrograms = ['operator', 'sidecar', 'collector', 'chaperone', 'lockdown'] as const;
 export type ImageProgram = (typeof imagePrograms)[number];
-export type ProgramImages = Readonly<Record<ImageProgram, BuiltImage>>;
 
-/** Bundles the programs of the work tree and builds their images by the product's own Dockerfile. */
-export async function programImages(): Promise<ProgramImages> {
+/** Bundles programs of the work tree and builds their images by the product's own Dockerfile. */
+export async function programImages(
+  programs: readonly ImageProgram[] = imagePrograms,
+): Promise<ReadonlyMap<ImageProgram, BuiltImage>> {
   const work = mkdtempSync(join(tmpdir(), 'chaperone-images-'));
   try {
     const dist = join(work, 'dist');
-    await timed('bundling the programs', () => {
-      execFileSync(process.execPath, [
-        join(root, 'scripts/build.ts'),
-        '--out',
-        dist,
-        '--with-node',
-      ]);
-    });
-    const images: Partial<Record<ImageProgram, BuiltImage>> = {};
-    for (const program of imagePrograms) {
-      if (existsSync(join(dist, `${program}.mjs`)))
-        images[program] = await programImage(program, dist);
-    }
-    return images as ProgramImages;
+    const only = programs.flatMap((program) => ['--only', program]);
+    await timed('bundling the programs', () => bundle('--out', dist, '--with-node', ...only));
+    const images = new Map<ImageProgram, BuiltImage>();
+    for (const program of programs) images.set(program, await programImage(program, dist));
+    return images;
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+function bundle(...options: readonly string[]): void {
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.ts'), ...options], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  if (status !== 0) throw new Error('the programs cannot be bundled');
 }
 
 /** The tag is the content's key, so that an upgrade to a new build is one to Kubernetes too. */

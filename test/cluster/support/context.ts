@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ProgramImages } from '../build/program-images.ts';
+import type { ImageProgram } from '../build/program-images.ts';
 import type { ClusterState } from '../node/state.ts';
 
 /** What the tests are told about the cluster that they run on. */
@@ -8,7 +8,7 @@ export interface ClusterContext {
   /** Path of Helm. */
   readonly helm: string;
   /** References of the programs' images, by the name of their bundle. */
-  readonly images: Readonly<Record<keyof ProgramImages, string>>;
+  readonly images: Readonly<Record<ImageProgram, string>>;
   /** Where to keep what helps to understand a failure. */
   readonly diagnostics: string;
   /** Undefined on a cluster that was given: its components are not ours to stop. */
