@@ -1,0 +1,136 @@
+/** Tells sidecars and gateways by their ServiceAccount token and their live pod. */
+import type {
+  AttestedProgram,
+  Attestor,
+  AuthenticatedWorkload,
+} from '@chaperone/control/policy-api/attestor.ts';
+import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import { type ExpectedSidecar, inspectPod } from '../injection/inspect.ts';
+import { tokenAudience } from '../injection/names.ts';
+import { type CheckedPod, podProblem } from '../injection/pod.ts';
+import type { KubernetesApi } from '../kubernetes/client.ts';
+import type { KubernetesObject } from '../kubernetes/object.ts';
+import { resourceTypes } from '../kubernetes/resource-types.ts';
+import { type ReviewedToken, reviewToken } from './token-review.ts';
+
+export interface KubernetesAttestorOptions {
+  readonly api: KubernetesApi;
+  readonly expected: ExpectedSidecar;
+  /** `namespace/name` of ServiceAccounts that gateways run under. */
+  readonly gatewayServiceAccounts: readonly string[];
+  /** Whether a pod has to call from its own address. */
+  readonly verifySourceAddress: boolean;
+  readonly nowMs: () => number;
+}
+
+type BoundToken = ReviewedToken & Required<Pick<ReviewedToken, 'pod'>>;
+type LivePod = CheckedPod & KubernetesObject;
+
+export class KubernetesAttestor implements Attestor {
+  readonly #options: KubernetesAttestorOptions;
+  readonly #gateways: ReadonlySet<string>;
+
+  constructor(options: KubernetesAttestorOptions) {
+    this.#options = options;
+    this.#gateways = new Set(options.gatewayServiceAccounts);
+  }
+
+  async attest(token: string, address: string): Promise<AttestedProgram> {
+    const reviewed = await reviewToken(this.#options.api, token, tokenAudience);
+    if (reviewed === undefined) {
+      throw refusal(
+        'The ServiceAccount token is not valid.',
+        `It has to be of audience ${tokenAudience} and of a pod that runs.`,
+      );
+    }
+    const { pod: bound } = reviewed;
+    if (bound === undefined)
+      throw refusal('The ServiceAccount token is bound to no pod.', startAnew);
+    const proven = { ...reviewed, pod: bound };
+    const pod = await this.#livePod(proven);
+    this.#verifyAddress(pod, address);
+    const gateway = this.#gateways.has(`${reviewed.namespace}/${reviewed.serviceAccount}`);
+    if (!gateway) this.#verifySidecar(pod);
+    const { namespace, serviceAccount, node } = proven;
+    return {
+      role: gateway ? 'Gateway' : 'Pod',
+      source: { namespace, serviceAccount, pod: bound, ...(node !== undefined && { node }) },
+    };
+  }
+
+  async authenticate(token: string): Promise<AuthenticatedWorkload | undefined> {
+    const reviewed = await reviewToken(this.#options.api, token, tokenAudience);
+    if (reviewed === undefined) return undefined;
+    const { issuer, namespace, serviceAccount, pod, expiresMs } = reviewed;
+    if (pod !== undefined) {
+      try {
+        await this.#livePod({ ...reviewed, pod });
+      } catch (error) {
+        if (error instanceof ControlRefusal) return undefined;
+        throw error;
+      }
+    }
+    return {
+      issuer,
+      namespace,
+      serviceAccount,
+      ...(pod !== undefined && { pod }),
+      ...(expiresMs !== undefined && { expiresMs }),
+    };
+  }
+
+  /** The pod itself, not one that has its name now; it runs. */
+  async #livePod({ namespace, serviceAccount, pod: bound }: BoundToken): Promise<LivePod> {
+    const { api, nowMs } = this.#options;
+    const name = `${namespace}/${bound.name}`;
+    const pod = await api.find<LivePod>(resourceTypes.Pod, namespace, bound.name);
+    if (pod === undefined || pod.metadata.uid !== bound.uid) {
+      throw refusal(`Pod ${name} does not exist any more.`, startAnew);
+    }
+    const problem = podProblem(pod);
+    if (problem !== undefined) throw new Error(`pod ${name} cannot be read: ${problem}`);
+    const { phase } = pod.status ?? {};
+    const { deletionTimestamp } = pod.metadata;
+    // In its grace period, which that time is the end of, it still finishes its work.
+    const gone = deletionTimestamp !== undefined && Date.parse(deletionTimestamp) <= nowMs();
+    if (gone || phase === 'Succeeded' || phase === 'Failed') {
+      throw refusal(`Pod ${name} has ended.`, startAnew);
+    }
+    if (pod.spec.serviceAccountName !== serviceAccount) {
+      throw refusal(`Pod ${name} does not run under ServiceAccount ${serviceAccount}.`, startAnew);
+    }
+    return pod;
+  }
+
+  #verifyAddress({ metadata, spec, status }: LivePod, address: string): void {
+    // On the node's network all pods have its addresses.
+    if (!this.#options.verifySourceAddress || spec.hostNetwork === true) return;
+    const addresses = (status?.podIPs ?? []).map(({ ip }) => ip);
+    const name = `${metadata.namespace}/${metadata.name}`;
+    // The kubelet tells a moment after the first containers have started: asking again will do.
+    if (addresses.length === 0) throw new Error(`pod ${name} has no address yet`);
+    if (addresses.includes(address)) return;
+    throw refusal(
+      'The program does not call from its pod’s own address.',
+      'If connections to the policy API are translated, have its verifySourceAddress be false.',
+      `pod ${name} has ${addresses.join(', ')}, and the connection comes from ${address}`,
+    );
+  }
+
+  #verifySidecar(pod: LivePod): void {
+    const problem = inspectPod(pod, this.#options.expected);
+    if (problem === undefined) return;
+    const { namespace, name } = pod.metadata;
+    throw refusal(
+      'The pod’s token proves nothing, because the pod is not as it was injected.',
+      problem.hint,
+      `pod ${namespace}/${name}: ${problem.message}`,
+    );
+  }
+}
+
+const startAnew = 'Start the pod anew.';
+
+function refusal(message: string, hint: string, detail?: string): ControlRefusal {
+  return new ControlRefusal('CHP-2006', message, hint, detail);
+}
