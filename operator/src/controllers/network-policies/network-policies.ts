@@ -7,7 +7,7 @@ import type { ResourceStore } from '@chaperone/control/store/resource-store.ts';
 import { networkPolicyAnnotation, networkPolicyGenerate } from '@chaperone/core/injection/names.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
-import { isNotFound } from '../../kubernetes/api-error.ts';
+import { ApiError } from '../../kubernetes/api-error.ts';
 import type { Cached } from '../../kubernetes/cache.ts';
 import type { KubernetesApi } from '../../kubernetes/client.ts';
 import { Controller } from '../../kubernetes/controller.ts';
@@ -106,11 +106,11 @@ async function reconcileNamespace(
   const remove = async (entries: readonly PolicyEntry[]): Promise<void> => {
     for (const { metadata } of entries) {
       const { uid } = metadata;
-      await api
-        .delete(type, { namespace, name: metadata.name }, { preconditions: { uid } })
-        .catch((error: unknown) => {
-          if (!isNotFound(error)) throw error;
-        });
+      try {
+        await api.delete(type, namespace, metadata.name, { preconditions: { uid } });
+      } catch (error) {
+        if (!(error instanceof ApiError && error.isNotFound)) throw error;
+      }
     }
   };
   if (!asks(snapshot, namespace)) {
