@@ -1,4 +1,5 @@
 /** The options of the operator's roles. */
+import { configFileOption } from '@chaperone/runtime/config/program-config.ts';
 import type { ConfigSchema, ConfigValues } from '@chaperone/runtime/config/schema.ts';
 import { logLevels } from '@chaperone/runtime/logging/logger.ts';
 import { defaultSidecarOpsPort } from './injection/names.ts';
@@ -8,6 +9,7 @@ const file = { type: 'string', placeholder: 'FILE' } as const;
 const directory = { type: 'string', placeholder: 'DIR' } as const;
 
 const common = {
+  config: configFileOption,
   kubeconfig: {
     ...file,
     help: "Outside a cluster: the kubeconfig to use. Within, the pod's own token.",
@@ -209,6 +211,8 @@ export const policyApiSchema = {
     type: 'duration',
     default: '1h',
     minMs: 60_000,
+    // A signing key is published for four weeks after it signed last, and tokens live a day longer than this.
+    maxMs: 14 * 24 * 60 * 60 * 1000,
     help: 'How long sidecars enforce a snapshot without word from here.',
   },
   gatewayServiceAccounts: {
@@ -217,6 +221,12 @@ export const policyApiSchema = {
     placeholder: 'NAMESPACE/NAME',
     help: 'ServiceAccounts that gateways run under.',
   },
+  gatewayNames: {
+    type: 'list',
+    default: [],
+    placeholder: 'HOST',
+    help: 'Host names that gateways are reached under, for their certificates.',
+  },
   verifySourceAddress: {
     type: 'boolean',
     default: true,
@@ -224,6 +234,7 @@ export const policyApiSchema = {
   },
 } as const satisfies ConfigSchema;
 
+export type CommonConfig = ConfigValues<typeof common>;
 export type ControllersConfig = ConfigValues<typeof controllersSchema>;
 export type WebhookConfig = ConfigValues<typeof webhookSchema>;
 export type PolicyApiConfig = ConfigValues<typeof policyApiSchema>;

@@ -1,7 +1,7 @@
 /** Makes certificates: roots, the intermediate for workloads, and leaves of services. ECDSA on P-256. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { x509 } from '@chaperone/control/certificates/x509.ts';
 import { excludedNames } from './name-constraints.ts';
-import { x509 } from './x509.ts';
 
 /** PEM texts. */
 export interface KeyedCertificate {

@@ -1,5 +1,5 @@
 /** RFC 5280, section 4.2.1.10, of which @peculiar/x509 knows nothing: DNS names that an issuer must not sign. */
-import { x509 } from './x509.ts';
+import { x509 } from '@chaperone/control/certificates/x509.ts';
 
 const nameConstraints = '2.5.29.30';
 const sequenceTag = 0x30;

@@ -1,0 +1,189 @@
+/** What governance has to say of a pod: pure, and the same for the controllers and the command line. */
+import {
+  egressAnnotation,
+  egressLockdown,
+  injectDisabled,
+  injectEnabled,
+  injectLabel,
+  lockdownContainer,
+  requiredLabel,
+  sidecarContainer,
+} from '@chaperone/core/injection/names.ts';
+import { isLive, type PodView } from './pod-view.ts';
+
+export const podFindings = [
+  /** It is to have a sidecar, and has none. */
+  'Ungoverned',
+  /** Its sidecar is of another image than pods get now. */
+  'OldSidecar',
+  /** A target that is open to it is not mapped into it. */
+  'MissingTarget',
+  /** It can read a Secret that a Target uses, and so log in by itself. */
+  'CredentialAccess',
+  /** The workload can read the sidecar's memory. */
+  'SharedProcesses',
+  /** Its network is the node's, where nothing stands in between. */
+  'HostNetwork',
+  /** Nothing but the missing credential keeps it from its targets: egress is not locked down. */
+  'OpenEgress',
+] as const;
+export type PodFindingKind = (typeof podFindings)[number];
+
+export interface PodFinding {
+  readonly finding: PodFindingKind;
+  /** One PascalCase word that says why. */
+  readonly reason: string;
+  /** What is wrong and what mends it. */
+  readonly message: string;
+  /** `Problem`: it undoes what governance is for. `Restart`: a new pod mends it. `Note`: as configured. */
+  readonly severity: 'Problem' | 'Restart' | 'Note';
+}
+
+export interface GovernanceContext {
+  /** Of the pod's namespace. */
+  readonly namespaceLabels: Readonly<Record<string, string>>;
+  /** Whether pods of that namespace are never injected. */
+  readonly excluded: boolean;
+  /** What new pods get; absent: not known, and not judged. */
+  readonly sidecarImage?: string;
+  /** Targets that a new pod of that namespace would be mapped, `namespace/name`. */
+  readonly targets: ReadonlySet<string>;
+  /** Secrets of the pod's namespace that Targets use, each with that Target's name. */
+  readonly targetSecrets: ReadonlyMap<string, string>;
+  /** Whether the pod is itself what a Target of its namespace stands for. */
+  readonly isTarget: (pod: PodView) => boolean;
+}
+
+/** Whether the pod is to have a sidecar, by label of its own or of its namespace. */
+export function isOptedIn(pod: PodView, context: GovernanceContext): boolean {
+  if (context.excluded) return false;
+  const { namespaceLabels } = context;
+  const asked = pod.metadata.labels[injectLabel];
+  if (namespaceLabels[injectLabel] !== injectEnabled) return asked === injectEnabled;
+  return asked !== injectDisabled || namespaceLabels[requiredLabel] === 'true';
+}
+
+/** Whether a container bears the sidecar's name; whether it is ours, admission has seen to. */
+export function sidecarOf(pod: PodView): PodView['containers'][number] | undefined {
+  return pod.containers.find(({ name, kind }) => name === sidecarContainer && kind === 'Init');
+}
+
+/** Nothing for pods that do not concern us, or have ended. */
+export function judgePod(pod: PodView, context: GovernanceContext): readonly PodFinding[] {
+  if (!isLive(pod)) return [];
+  const target = context.isTarget(pod);
+  const sidecar = sidecarOf(pod);
+  const governed = sidecar !== undefined;
+  const optedIn = isOptedIn(pod, context) && !target;
+  const findings: PodFinding[] = [];
+  const add = (
+    finding: PodFindingKind,
+    severity: PodFinding['severity'],
+    reason: string,
+    message: string,
+  ): void => {
+    findings.push({ finding, reason, message, severity });
+  };
+
+  // What is protected needs its own password.
+  const secrets = target ? [] : credentials(pod, context);
+  for (const { secret, how } of secrets) {
+    add(
+      'CredentialAccess',
+      'Problem',
+      how === 'Mount' ? 'SecretMounted' : 'SecretInEnvironment',
+      `it can read Secret ${secret}, the credential of Target ${context.targetSecrets.get(secret)}: take the Secret out of the pod, and change the password at the target`,
+    );
+  }
+  if (!governed) {
+    if (!optedIn) return findings;
+    const [reason, message] = whyUngoverned(pod);
+    add('Ungoverned', 'Problem', reason, message);
+    return findings;
+  }
+  if (pod.sharedProcesses) {
+    add(
+      'SharedProcesses',
+      'Problem',
+      'SharedProcessNamespace',
+      "its containers see each other's processes, the sidecar's memory with them: remove shareProcessNamespace and hostPID",
+    );
+  }
+  if (pod.hostNetwork) {
+    add(
+      'HostNetwork',
+      'Problem',
+      'HostNetwork',
+      'it uses the network of its node: remove hostNetwork',
+    );
+  }
+  const { sidecarImage } = context;
+  if (sidecarImage !== undefined && sidecar.image !== sidecarImage) {
+    const message = `its sidecar is ${sidecar.image}, and new pods get ${sidecarImage}: restart it`;
+    add('OldSidecar', 'Restart', 'OldSidecar', message);
+  }
+  const missing = missingTargets(sidecar.targets, context.targets);
+  if (missing.length > 0) {
+    const shown = missing.slice(0, maxShown).join(', ');
+    const more = missing.length > maxShown ? ` and ${missing.length - maxShown} more` : '';
+    const message = `it was made before ${shown}${more} was open to it: restart it`;
+    add('MissingTarget', 'Restart', 'MadeBeforeTarget', message);
+  }
+  if (!pod.containers.some(({ name, kind }) => name === lockdownContainer && kind === 'Init')) {
+    const asked = pod.metadata.annotations[egressAnnotation] === egressLockdown;
+    const message = asked
+      ? `it was made before it was told ${egressAnnotation}: ${egressLockdown}: restart it`
+      : `it may connect to its targets directly, though without their credential: set ${egressAnnotation}: ${egressLockdown} to stop that`;
+    add(
+      'OpenEgress',
+      asked ? 'Restart' : 'Note',
+      asked ? 'MadeBeforeLockdown' : 'NoLockdown',
+      message,
+    );
+  }
+  return findings;
+}
+
+const maxShown = 5;
+
+function whyUngoverned(pod: PodView): readonly [reason: string, message: string] {
+  if (pod.hostNetwork) {
+    return [
+      'HostNetwork',
+      'it has no sidecar, as it uses the network of its node: remove hostNetwork',
+    ];
+  }
+  if (pod.sharedProcesses) {
+    return [
+      'SharedProcessNamespace',
+      "it has no sidecar, as its containers see each other's processes: remove shareProcessNamespace and hostPID",
+    ];
+  }
+  return [
+    'MadeBefore',
+    'it has no sidecar, as it was made before it was opted in, or past admission: restart it',
+  ];
+}
+
+function missingTargets(
+  mapped: readonly string[] | undefined,
+  wanted: ReadonlySet<string>,
+): readonly string[] {
+  const has = new Set(mapped ?? []);
+  return [...wanted].filter((target) => !has.has(target)).sort();
+}
+
+function credentials(
+  pod: PodView,
+  { targetSecrets }: GovernanceContext,
+): readonly { readonly secret: string; readonly how: 'Mount' | 'Environment' }[] {
+  if (targetSecrets.size === 0) return [];
+  const mounted = pod.mountedSecrets.filter((name) => targetSecrets.has(name));
+  const inEnvironment = new Set(pod.containers.flatMap(({ secrets }) => secrets));
+  return [
+    ...mounted.map((secret) => ({ secret, how: 'Mount' as const })),
+    ...[...inEnvironment]
+      .filter((name) => targetSecrets.has(name) && !mounted.includes(name))
+      .map((secret) => ({ secret, how: 'Environment' as const })),
+  ];
+}

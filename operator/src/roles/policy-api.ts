@@ -1,0 +1,96 @@
+/**
+ * The policy API. Every replica serves, from caches of its own; one of them, by a Lease, writes the status of
+ * Targets and MaskingRules, which nobody else can tell: they speak of Secrets.
+ *
+ * What it may do at the API server:
+ *
+ * | resource | verbs | scope |
+ * |---|---|---|
+ * | chaperone.dev machineidentities, targets, accesspolicies, maskingrules | get list watch | cluster |
+ * | chaperone.dev targets/status, maskingrules/status | get patch | cluster |
+ * | namespaces | get list watch | cluster |
+ * | pods | get | cluster |
+ * | authentication.k8s.io tokenreviews | create | cluster |
+ * | events.k8s.io events | create patch | cluster |
+ * | secrets, configmaps | get list watch | each of targetNamespaces |
+ * | coordination.k8s.io leases named as leaseName | get update | own namespace |
+ * | coordination.k8s.io leases | create | own namespace |
+ */
+import { readFileSync } from 'node:fs';
+import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
+import { watchedKinds } from '@chaperone/control/controllers/snapshot.ts';
+import { startPolicyApi } from '@chaperone/control/policy-api/server.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
+import type { PolicyApiConfig } from '../config.ts';
+import type { Program } from './program.ts';
+import { addStatuses } from './statuses.ts';
+
+const listenHost = '0.0.0.0';
+/** A replica that has not heard of its caches for longer may be wrong about a suspension. */
+const maxStaleMs = 5000;
+const minKeyBytes = 32;
+
+/** Resolves when it listens, which is when the caches are synced. Throws ChaperoneError. */
+export async function startPolicyApiRole(
+  program: Program,
+  config: PolicyApiConfig,
+): Promise<{ close(): Promise<void> }> {
+  const { api, manager, readiness, clock, logger, registry } = program;
+  const rules = governanceRules(config);
+  const installationKey = readInstallationKey(config.installationKeyFile);
+  const { store } = addStatuses(program, {
+    watched: watchedKinds,
+    targetNamespaces: config.targetNamespaces,
+    kinds: ['Target', 'MaskingRule'],
+    statuses: { rules },
+  });
+  const fresh = (): boolean => (store.ageMs() ?? Number.POSITIVE_INFINITY) <= maxStaleMs;
+  readiness.check('policy', () => (fresh() ? undefined : 'the caches may be out of date'));
+  const serving = readiness.gate('server');
+  await manager.start();
+  const server = await startPolicyApi({
+    host: listenHost,
+    port: config.listenPort,
+    tlsDirectory: config.tlsDirectory,
+    issuerDirectory: config.issuerDirectory,
+    signingKeysDirectory: config.signingKeysDirectory,
+    installationKey,
+    store,
+    attestor: new KubernetesAttestor({
+      api,
+      expected: { sidecarImage: config.sidecarImage },
+      gatewayServiceAccounts: config.gatewayServiceAccounts,
+      verifySourceAddress: config.verifySourceAddress,
+      nowMs: () => clock.nowMs(),
+    }),
+    rules,
+    clusterDomain: config.clusterDomain,
+    gatewayNames: config.gatewayNames,
+    maxPolicyAgeMs: config.maxPolicyAge,
+    fresh,
+    clock,
+    logger,
+    registry,
+  });
+  serving.ready();
+  logger.info({ port: server.port }, 'the policy API listens');
+  return server;
+}
+
+function readInstallationKey(path: string): Buffer {
+  let key: Buffer;
+  try {
+    key = readFileSync(path);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ChaperoneError('CHP-1004', `the installation's key cannot be read: ${reason}`, {
+      cause,
+      hint: 'Mount the Secret chaperone-installation-key, which the controllers make.',
+    });
+  }
+  if (key.length >= minKeyBytes) return key;
+  throw new ChaperoneError('CHP-1004', `${path} has fewer than ${minKeyBytes} bytes`, {
+    hint: 'Restore the Secret chaperone-installation-key from a backup: pseudonyms and digests hang on it.',
+  });
+}
