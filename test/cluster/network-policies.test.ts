@@ -86,7 +86,12 @@ beforeAll(async () => {
     fieldManager: 'test',
     ...common,
   });
-  events = new EventRecorder({ api, controller: 'chaperone.dev/test', instance: 'test', ...common });
+  events = new EventRecorder({
+    api,
+    controller: 'chaperone.dev/test',
+    instance: 'test',
+    ...common,
+  });
   part = networkPolicies({
     api,
     store,

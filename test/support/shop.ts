@@ -19,15 +19,26 @@ export interface ShopOptions {
  * give the same rows on every run and version.
  */
 export async function loadShop(postgres: TestPostgres, options: ShopOptions = {}): Promise<Shop> {
+  const { shop, atServer, inShop } = shopStatements(options);
+  for (const sql of atServer) await postgres.query(sql);
+  for (const sql of inShop) await postgres.query(sql, undefined, shop.database);
+  return shop;
+}
+
+/** What makes the shop, in order: statements for the server as such, then those within database `shop`. */
+export function shopStatements(options: ShopOptions = {}): {
+  readonly shop: Shop;
+  readonly atServer: readonly string[];
+  readonly inShop: readonly string[];
+} {
   const orders = options.orders ?? 100_000;
   const customers = Math.max(20, Math.ceil(orders / 10));
   const password = 'sesame-of-the-shop';
-  await postgres.query('CREATE DATABASE shop');
-  await postgres.query(`CREATE ROLE shop_app LOGIN PASSWORD '${password}'`);
-  await postgres.query(schema, undefined, 'shop');
-  await postgres.query(rows(customers, orders), undefined, 'shop');
-  await postgres.query(attachments, undefined, 'shop');
-  return { database: 'shop', user: 'shop_app', password, orders, customers };
+  return {
+    shop: { database: 'shop', user: 'shop_app', password, orders, customers },
+    atServer: ['CREATE DATABASE shop', `CREATE ROLE shop_app LOGIN PASSWORD '${password}'`],
+    inShop: [schema, rows(customers, orders), attachments],
+  };
 }
 
 const schema = `

@@ -1,0 +1,58 @@
+/** The record, as the collector in the cluster answers: read by a request from within its pod. */
+import { releaseNamespace } from './chaperone.ts';
+import { exec } from './pods.ts';
+
+/** An event as api/collector.openapi.yaml has it. */
+// biome-ignore lint/suspicious/noExplicitAny: tests read any field of any event
+export type RecordedEvent = Record<string, any>;
+
+/** Runs in the collector's container: Node is all that there is. */
+const reader = `
+const { readFileSync } = require('node:fs');
+const { request } = require('node:https');
+const token = readFileSync('/var/lib/chaperone/record/reader.token', 'utf8').trim();
+const ask = (path) => new Promise((resolve, reject) => {
+  const options = {
+    host: '127.0.0.1', port: 8443, path, servername: 'chaperone-collector.${releaseNamespace}.svc',
+    ca: readFileSync('/var/run/chaperone/tls/ca.crt'), headers: { authorization: 'Bearer ' + token },
+  };
+  request(options, (answer) => {
+    let text = '';
+    answer.setEncoding('utf8').on('data', (part) => { text += part; }).on('end', () => {
+      answer.statusCode === 200 ? resolve(JSON.parse(text)) : reject(new Error(answer.statusCode + ' ' + text));
+    });
+  }).on('error', reject).end();
+});
+(async () => {
+  const path = process.argv[1];
+  const items = [];
+  let cursor;
+  do {
+    const answer = await ask(cursor === undefined ? path : path + '&cursor=' + encodeURIComponent(cursor));
+    if (answer.items === undefined) return process.stdout.write(JSON.stringify(answer));
+    items.push(...answer.items);
+    cursor = answer.next;
+  } while (cursor !== undefined);
+  process.stdout.write(JSON.stringify(items));
+})();
+`;
+
+/** All events that answer a question: parameters as of `GET /v1/events`. */
+export async function recordedEvents(
+  question: Readonly<Record<string, string>> = {},
+): Promise<RecordedEvent[]> {
+  return (await ask('/v1/events', { ...question, limit: '500' })) as RecordedEvent[];
+}
+
+/** What each source has shipped, what is missing and what contradicts: `GET /v1/integrity`. */
+export async function recordIntegrity(): Promise<unknown> {
+  return ask('/v1/integrity', {});
+}
+
+async function ask(path: string, question: Readonly<Record<string, string>>): Promise<unknown> {
+  const query = `${path}?${new URLSearchParams(question)}`;
+  const argv = ['/opt/chaperone/node', '-e', reader, query];
+  const { code, stdout, stderr } = await exec(releaseNamespace, 'chaperone-collector-0', argv);
+  if (code !== 0) throw new Error(`the collector did not answer ${query}: ${stderr}`);
+  return JSON.parse(stdout);
+}
