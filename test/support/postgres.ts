@@ -179,7 +179,7 @@ function configure(
   writeFileSync(join(data, 'postgresql.conf'), lines.join(''), { flag: 'a' });
   const rules = ['all', 'replication'].flatMap((database) => [
     `local ${database} all ${auth}\n`,
-    `host ${database} all 127.0.0.1/32 ${auth}\n`,
+    `host ${database} all samehost ${auth}\n`,
     `host ${database} all ::1/128 ${auth}\n`,
   ]);
   writeFileSync(join(data, 'pg_hba.conf'), rules.join(''));

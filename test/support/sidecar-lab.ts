@@ -1,0 +1,294 @@
+/**
+ * The programs of a cluster without the cluster: a policy API over a directory, in this process, and the
+ * collector and the sidecar (or gateway) as processes of their own.
+ */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { networkInterfaces, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { RecordClient } from '@chaperone/cli/record-client.ts';
+import type { EventView, SessionView } from '@chaperone/collector/query/render.ts';
+import { type TestPolicyApi, testPolicyApi } from '@chaperone/control/policy-api/testing.ts';
+import type { DirectoryStore } from '@chaperone/control/store/directory-store.ts';
+import { type TestDirectory, testDirectory } from '@chaperone/control/store/testing.ts';
+import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
+import pg from 'pg';
+import { stringify } from 'yaml';
+import { baseResources, identity, type Resource } from './chaperone.ts';
+import { startPostgres, type TestPostgres } from './postgres.ts';
+import { ProgramProcess } from './program-process.ts';
+
+export interface SidecarLabOptions {
+  readonly postgres: TestPostgres;
+  /** Besides the Target `data/orders-db`, its Secret and the identity `payments/nightly-report`. */
+  readonly resources: readonly Resource[];
+  readonly mode?: 'Pod' | 'Gateway';
+  /** ServiceAccount of the pod; default that of the identity. */
+  readonly serviceAccount?: string;
+  /** Instead of the sources: where bundles are. */
+  readonly bundles?: string;
+}
+
+const root = resolve(import.meta.dirname, '../..');
+const target = 'data/orders-db';
+
+export class SidecarLab {
+  readonly options: SidecarLabOptions;
+  readonly tickets: TicketStore;
+  readonly #directory: TestDirectory;
+  readonly #store: DirectoryStore;
+  readonly #files: string;
+  #api: TestPolicyApi;
+  #collector: ProgramProcess | undefined;
+  #collectorPort = 0;
+  #sidecar: ProgramProcess | undefined;
+
+  private constructor(
+    options: SidecarLabOptions,
+    directory: TestDirectory,
+    store: DirectoryStore,
+    tickets: TicketStore,
+    api: TestPolicyApi,
+  ) {
+    this.options = options;
+    this.#directory = directory;
+    this.#store = store;
+    this.tickets = tickets;
+    this.#api = api;
+    this.#files = mkdtempSync(join(tmpdir(), 'chaperone-lab-'));
+    const pod = `pod.payments.${options.serviceAccount ?? 'nightly-report'}.uid-1`;
+    writeFileSync(join(this.#files, 'token'), options.mode === 'Gateway' ? 'gateway' : pod);
+    this.#trust();
+  }
+
+  /** Everything runs when this resolves, and the sidecar listens. */
+  static async start(options: SidecarLabOptions): Promise<SidecarLab> {
+    const { postgres, resources } = options;
+    const directory = testDirectory({
+      'base.yaml': yaml(base(postgres)),
+      'resources.yaml': yaml(resources),
+    });
+    const store = await directory.open();
+    const tickets = new TicketStore(directory.database, () => Date.now());
+    const api = await testPolicyApi(directory.state, store, { tickets });
+    const lab = new SidecarLab(options, directory, store, tickets, api);
+    try {
+      await lab.startCollector();
+      await lab.startSidecar();
+      return lab;
+    } catch (error) {
+      await lab.stop();
+      throw error;
+    }
+  }
+
+  get api(): TestPolicyApi {
+    return this.#api;
+  }
+
+  get sidecar(): ProgramProcess {
+    return this.#sidecar!;
+  }
+
+  get collector(): ProgramProcess {
+    return this.#collector!;
+  }
+
+  write(resources: readonly Resource[], file = 'resources.yaml'): void {
+    this.#directory.write(file, yaml(resources));
+  }
+
+  /** Merges into the spec of the identity. */
+  changeIdentity(spec: Resource): void {
+    const others = base(this.options.postgres).filter(({ kind }) => kind !== 'MachineIdentity');
+    this.write([...others, identity('nightly-report', spec)], 'base.yaml');
+  }
+
+  /** The Target and its Secret alone. */
+  removeIdentity(): void {
+    const others = base(this.options.postgres).filter(({ kind }) => kind !== 'MachineIdentity');
+    this.write(others, 'base.yaml');
+  }
+
+  async startCollector(): Promise<void> {
+    this.#collector = new ProgramProcess(this.#program('collector'), [], {
+      CHAPERONE_DIRECTORY: join(this.#files, 'record'),
+      CHAPERONE_LISTEN_HOST: '127.0.0.1',
+      CHAPERONE_LISTEN_PORT: String(this.#collectorPort),
+      CHAPERONE_TLS_DIRECTORY: this.#api.tls,
+      CHAPERONE_POLICY_API_URL: this.#api.url,
+      CHAPERONE_CA_FILE: join(this.#files, 'ca.crt'),
+      CHAPERONE_OPS_HOST: '127.0.0.1',
+      CHAPERONE_OPS_PORT: '0',
+    });
+    const { url } = await this.#collector.logged('serving');
+    this.#collectorPort = Number(new URL(url as string).port);
+  }
+
+  /** A new process over the same spool; ready when this resolves. */
+  async startSidecar(): Promise<void> {
+    const { mode = 'Pod' } = this.options;
+    this.#sidecar = new ProgramProcess(this.#program('sidecar'), [], {
+      CHAPERONE_MODE: mode,
+      CHAPERONE_POLICY_API_URL: this.#api.url,
+      CHAPERONE_COLLECTOR_URL: `https://127.0.0.1:${this.#collectorPort}`,
+      CHAPERONE_CA_FILE: join(this.#files, 'ca.crt'),
+      CHAPERONE_TOKEN_FILE: join(this.#files, 'token'),
+      ...(mode === 'Pod'
+        ? { CHAPERONE_LISTEN: JSON.stringify([{ target, address: '127.0.0.1', port: 0 }]) }
+        : { CHAPERONE_LISTEN_HOST: '127.0.0.1', CHAPERONE_LISTEN_PORT: '0' }),
+      CHAPERONE_SPOOL_DIRECTORY: join(this.#files, 'spool'),
+      CHAPERONE_OPS_HOST: '127.0.0.1',
+      CHAPERONE_OPS_PORT: '0',
+      CHAPERONE_SHUTDOWN_GRACE: '20s',
+      ...(process.env['CHAPERONE_TEST_LOG'] !== undefined && { CHAPERONE_LOG_LEVEL: 'debug' }),
+    });
+    await this.#sidecar.logged('serving');
+    await this.until(
+      () => this.ops('/readyz'),
+      ({ status }) => status === 200,
+    );
+  }
+
+  /** Where callers connect. */
+  async port(): Promise<number> {
+    if (this.options.mode === 'Gateway') {
+      const { address } = await this.sidecar.logged('a target is listened for');
+      return (address as { port: number }).port;
+    }
+    const { targets } = await this.sidecar.logged('serving');
+    return (targets as Record<string, { port: number }>)[target]!.port;
+  }
+
+  /** Status and text of an answer of the sidecar's own port. */
+  async ops(path: string): Promise<{ status: number; text: string }> {
+    const { port } = await this.sidecar.logged('probes are answered');
+    const response = await fetch(`http://127.0.0.1:${port}${path}`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  /** A connected client; the caller ends it. */
+  async connect(options: pg.ClientConfig = {}): Promise<pg.Client> {
+    const client = new pg.Client({
+      host: '127.0.0.1',
+      port: await this.port(),
+      user: 'whoever',
+      database: 'shop',
+      ...options,
+    });
+    client.on('error', () => {});
+    await client.connect();
+    return client;
+  }
+
+  /** A fresh ticket of `nightly-report`, for a gateway. */
+  async ticket(): Promise<string> {
+    const identity = await this.#store.get('MachineIdentity', 'payments', 'nightly-report');
+    const found = await this.#store.get('Target', 'data', 'orders-db');
+    return this.tickets.create({ identity: identity!.metadata, target: found!.metadata }, 600_000)
+      .secret;
+  }
+
+  /** PEM of what the sidecar trusts, and of what callers are to trust. */
+  get ca(): string {
+    return this.#api.ca;
+  }
+
+  /** The policy API goes; `restorePolicyApi` brings another one to the same address. */
+  async stopPolicyApi(): Promise<void> {
+    await this.#api.close();
+  }
+
+  /** Its certificates come from another authority, which the file of authorities then names. */
+  async restorePolicyApi(): Promise<void> {
+    const { port } = this.#api;
+    this.#api = await testPolicyApi(this.#directory.state, this.#store, {
+      port,
+      tickets: this.tickets,
+    });
+    this.#trust();
+  }
+
+  /** Asks the record. */
+  async record<Result>(ask: (client: RecordClient) => Promise<Result>): Promise<Result> {
+    const client = new RecordClient({
+      url: `https://127.0.0.1:${this.#collectorPort}`,
+      token: readFileSync(join(this.#files, 'record/reader.token'), 'utf8').trim(),
+      ca: this.#api.ca,
+    });
+    try {
+      return await ask(client);
+    } finally {
+      client.close();
+    }
+  }
+
+  async events(question: Readonly<Record<string, string>> = {}): Promise<EventView[]> {
+    return this.record((client) => all(client.events(question, Number.POSITIVE_INFINITY)));
+  }
+
+  async sessions(): Promise<SessionView[]> {
+    const question = { identity: 'nightly-report', order: 'oldest' };
+    return this.record((client) => all(client.sessions(question, Number.POSITIVE_INFINITY)));
+  }
+
+  /** Repeats a question until its answer is as wanted. The test's own time limit ends it otherwise. */
+  async until<Answer>(
+    ask: () => Promise<Answer>,
+    wanted: (answer: Answer) => boolean,
+  ): Promise<Answer> {
+    for (;;) {
+      const answer = await ask();
+      if (wanted(answer)) return answer;
+      await new Promise((next) => setTimeout(next, 20));
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#sidecar?.end('SIGKILL');
+    await this.#collector?.end('SIGKILL');
+    await this.#api.close();
+    await this.#directory.close();
+    rmSync(this.#files, { recursive: true, force: true });
+  }
+
+  #trust(): void {
+    writeFileSync(join(this.#files, 'ca.crt'), this.#api.ca);
+  }
+
+  #program(name: 'sidecar' | 'collector'): string {
+    const { bundles } = this.options;
+    return bundles === undefined ? join(root, name, 'src/main.ts') : join(bundles, `${name}.mjs`);
+  }
+}
+
+const base = (postgres: TestPostgres): Resource[] =>
+  baseResources({
+    postgres,
+    target: { host: ownAddress(), aliases: ['orders-db.data.svc'] },
+  });
+
+/** An address of this machine that is not loopback: a sidecar connects to none that is. */
+export function ownAddress(): string {
+  const found = Object.values(networkInterfaces())
+    .flat()
+    .find((address) => address?.family === 'IPv4' && !address.internal);
+  if (found === undefined) throw new Error('this machine has no address besides loopback');
+  return found.address;
+}
+
+/** A PostgreSQL that a sidecar can reach. */
+export function startReachablePostgres(): Promise<TestPostgres> {
+  return startPostgres({
+    version: 18,
+    settings: { listen_addresses: `127.0.0.1,${ownAddress()}` },
+  });
+}
+
+async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) found.push(item);
+  return found;
+}
+
+const yaml = (resources: readonly Resource[]): string =>
+  resources.map((resource) => stringify(resource)).join('---\n');
