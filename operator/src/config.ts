@@ -179,6 +179,16 @@ export const policyApiSchema = {
   ...common,
   ...governance,
   sidecarImage: injection.sidecarImage,
+  policyApiUrl: {
+    type: 'string',
+    placeholder: 'URL',
+    help: 'The policy API, as the webhook gives it to sidecars: one that has another is refused. Default: not compared.',
+  },
+  collectorUrl: {
+    type: 'string',
+    placeholder: 'URL',
+    help: 'The collector, as the webhook gives it to sidecars: one that ships elsewhere is refused. Default: not compared.',
+  },
   leaseName: {
     type: 'string',
     placeholder: 'NAME',

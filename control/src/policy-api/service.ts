@@ -204,14 +204,16 @@ export class PolicyService {
     throw new ControlRefusal(code, message, hint);
   }
 
-  /** Of targets that the bearer may stand in for. */
+  /** Of targets that the bearer may stand in for; first those under which a gateway is reached. */
   #certifiedNames({ role, namespace }: TokenBearer): string[] {
     const { state, clusterDomain, gatewayNames } = this.#options;
-    const targets = role === 'Gateway' ? state.targets() : state.openTargets(namespace);
-    const names = targets.flatMap(({ spec: { host, aliases = [] } }) =>
-      targetNames(host, aliases, clusterDomain, namespace),
-    );
-    return [...new Set(role === 'Gateway' ? [...gatewayNames, ...names] : names)];
+    const gateway = role === 'Gateway';
+    const targets = gateway ? state.targets() : state.openTargets(namespace);
+    const names = [
+      ...(gateway ? gatewayNames : []),
+      ...targets.flatMap(({ spec: { host, aliases = [] } }) => [host, ...aliases]),
+    ].flatMap((name) => targetNames(name, [], clusterDomain, namespace));
+    return [...new Set(names)];
   }
 
   #jsonOf(bundle: PolicyBundle): string {

@@ -59,7 +59,11 @@ export async function startPolicyApiRole(
     store,
     attestor: new KubernetesAttestor({
       api,
-      expected: { sidecarImage: config.sidecarImage },
+      expected: {
+        sidecarImage: config.sidecarImage,
+        ...(config.policyApiUrl !== undefined && { policyApiUrl: config.policyApiUrl }),
+        ...(config.collectorUrl !== undefined && { collectorUrl: config.collectorUrl }),
+      },
       gatewayServiceAccounts: config.gatewayServiceAccounts,
       verifySourceAddress: config.verifySourceAddress,
       nowMs: () => clock.nowMs(),
