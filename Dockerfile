@@ -9,4 +9,3 @@ COPY dist/node dist/libpg-query.wasm dist/THIRD-PARTY-LICENSES.txt /opt/chaperon
 COPY dist/${PROGRAM}.mjs /opt/chaperone/main.mjs
 USER 65532:65532
 ENTRYPOINT ["/opt/chaperone/node", "/opt/chaperone/main.mjs"]
-CMD ["--help"]
