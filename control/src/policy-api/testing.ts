@@ -4,6 +4,7 @@ import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import https from 'node:https';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import type { AttestedSource, VersionVector } from '@chaperone/core/control/wire.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
@@ -58,6 +59,10 @@ export interface TestPolicyApi extends PolicyApi {
     path: string,
     options?: { token?: string; body?: unknown; raw?: string; headers?: Record<string, string> },
   ): Promise<{ status: number; headers: Record<string, unknown>; body: unknown; text: string }>;
+  /** Serial number of the certificate that a new connection is shown. */
+  certificate(): Promise<string>;
+  /** Replaces the serving certificate's files. */
+  renewCertificate(): Promise<void>;
   /** The control token of an attested program. */
   attest(token: string): Promise<string>;
   stream(path: string, token: string, held?: VersionVector): Promise<TestStream>;
@@ -121,15 +126,24 @@ export async function testPolicyApi(
     ca: root.certificate,
     signingKeys: signingKeys!,
     tls: tls!,
+    renewCertificate: () => writeServing(tls!, parent, clock.nowMs()),
+    certificate: () =>
+      new Promise((resolve, reject) => {
+        const socket = connect({ host: '127.0.0.1', port: api.port, ca: root.certificate }, () => {
+          resolve(socket.getPeerCertificate().serialNumber);
+          socket.destroy();
+        });
+        socket.on('error', reject);
+      }),
     async close() {
-      agent.destroy();
       await api.close();
+      agent.destroy();
     },
   };
 }
 
 /** A new serving certificate for 127.0.0.1. */
-export async function writeServing(
+async function writeServing(
   directory: string,
   issuer: Awaited<ReturnType<typeof readIssuer>>,
   nowMs: number,
