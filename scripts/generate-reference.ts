@@ -8,6 +8,7 @@ import { errorCatalogue } from '../runtime/src/errors/catalogue.ts';
 import {
   admissionMetrics,
   collectorMetrics,
+  governanceMetrics,
   kubernetesMetrics,
   type MetricEntry,
   policyApiMetrics,
@@ -76,6 +77,8 @@ function metrics(): string {
     section('Policy API', policyApiMetrics),
     '\n',
     section('Admission', admissionMetrics),
+    '\n',
+    section('Governance (in the controllers)', governanceMetrics),
     '\n',
     section('Kubernetes (in every role of the operator)', kubernetesMetrics),
   ].join('');

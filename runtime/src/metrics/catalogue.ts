@@ -558,3 +558,48 @@ export const admissionMetrics = {
     labels: {},
   },
 } as const satisfies Record<string, MetricEntry>;
+
+/** What governance finds, and what the leader keeps. */
+export const governanceMetrics = {
+  governedPods: {
+    type: 'gauge',
+    name: 'chaperone_governance_governed_pods',
+    help: 'Live pods with a sidecar.',
+    labels: {},
+  },
+  podFindings: {
+    type: 'gauge',
+    name: 'chaperone_governance_pods',
+    help: 'Live pods by what is to be said of them; a pod may count under several.',
+    labels: {
+      finding: [
+        'Ungoverned',
+        'OldSidecar',
+        'MissingTarget',
+        'NoIdentity',
+        'CredentialAccess',
+        'SharedProcesses',
+        'HostNetwork',
+        'OpenEgress',
+      ],
+    },
+  },
+  identityFindings: {
+    type: 'gauge',
+    name: 'chaperone_governance_identities',
+    help: 'Machine identities that cannot be used (NotReady), expire soon, are to be confirmed, or claim what an older one has.',
+    labels: { finding: ['NotReady', 'Expiring', 'ReviewDue', 'Conflict'] },
+  },
+  certificateExpiry: {
+    type: 'gauge',
+    name: 'chaperone_certificate_expiry_timestamp_seconds',
+    help: 'When a certificate that the leader keeps ends, in seconds since 1970; 0 where it keeps none.',
+    labels: { certificate: ['root', 'webhook', 'policy-api', 'collector', 'workload-issuer'] },
+  },
+  keeperFailures: {
+    type: 'counter',
+    name: 'chaperone_certificates_failures_total',
+    help: 'Attempts to keep certificates and keys that failed and are made again.',
+    labels: {},
+  },
+} as const satisfies Record<string, MetricEntry>;
