@@ -376,6 +376,71 @@ spec: { owner: { team: t }, purpose: "", subjects: [ { serviceAccount: { name: o
   });
 });
 
+describe('governance', () => {
+  const metric = async (series: string): Promise<number | undefined> => {
+    const port = processes[0]!.field('starting', 'opsPort');
+    const body = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    const line = body.split('\n').find((text) => text.startsWith(`${series} `));
+    return line === undefined ? undefined : Number(line.split(' ')[1]);
+  };
+
+  test('tells of pods on the workload that people know, and counts them', async () => {
+    const pod = (name: string): string => `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: ${name}
+  namespace: data
+  labels: { chaperone.dev/inject: enabled }
+  ownerReferences:
+  - { apiVersion: apps/v1, kind: ReplicaSet, name: shop-1, uid: UID, controller: true }
+spec:
+  containers: [ { name: app, image: none } ]
+  volumes: [ { name: v, secret: { secretName: orders } } ]
+`;
+    const template = `
+  selector: { matchLabels: { app: shop } }
+  template:
+    metadata: { labels: { app: shop } }
+    spec: { containers: [ { name: app, image: none } ] }
+`;
+    const deployment = (await create(`
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: shop, namespace: data }
+spec:${template}`)) as Any;
+    const replicaSet = (await create(`
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata:
+  name: shop-1
+  namespace: data
+  ownerReferences:
+  - { apiVersion: apps/v1, kind: Deployment, name: shop, uid: ${deployment.metadata.uid}, controller: true }
+spec:${template}`)) as Any;
+    for (const name of ['shop-1-a', 'shop-1-b']) {
+      await create(pod(name).replace('UID', replicaSet.metadata.uid));
+    }
+    await waitFor(async () => (await events('shop')).includes('CredentialAccess'));
+    expect((await events('shop')).sort()).toEqual(['CredentialAccess', 'Ungoverned']);
+    const all = (await api.list<Any>(resourceTypes.Event)).items;
+    const told = all.find(({ reason }) => reason === 'CredentialAccess');
+    expect(told?.regarding).toMatchObject({ kind: 'Deployment', uid: deployment.metadata.uid });
+    expect(told?.note).toMatch(
+      /^2 pods of it: it can read Secret orders, the credential of Target orders/,
+    );
+    expect(await metric('chaperone_governance_pods{finding="CredentialAccess"}')).toBe(2);
+    expect(await metric('chaperone_governance_identities{finding="NotReady"}')).toBe(1);
+    expect(
+      await metric('chaperone_certificate_expiry_timestamp_seconds{certificate="root"}'),
+    ).toBeGreaterThan(Date.now() / 1000 + 360 * 24 * 3600);
+    for (const name of ['shop-1-a', 'shop-1-b']) await api.delete(resourceTypes.Pod, 'data', name);
+    await waitFor(
+      async () => (await metric('chaperone_governance_pods{finding="Ungoverned"}')) === 0,
+    );
+  });
+});
+
 describe('the lead', () => {
   test('passes on at once when the leader is told to end, and a leader that lost it ends', async () => {
     const second = startControllers('two');

@@ -1,0 +1,146 @@
+/** The chart's way through a cluster's life: installed, used, upgraded, uninstalled. Its tests are steps. */
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { injectEnabled, injectLabel } from '@chaperone/core/injection/names.ts';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { waitFor } from './node/wait-for.ts';
+import {
+  chart,
+  componentPods,
+  installChaperone,
+  releaseNamespace,
+  uninstallChaperone,
+} from './support/chaperone.ts';
+import { askDatabase, type Database, startDatabase } from './support/database.ts';
+import { inventory } from './support/inventory.ts';
+import { apply, get, kubectl, list } from './support/kubectl.ts';
+import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
+import { ready } from './support/pods.ts';
+import { recordedEvents } from './support/record.ts';
+import {
+  type ShopAccess,
+  shopIdentity,
+  shopPolicies,
+  shopTarget,
+} from './support/shop-resources.ts';
+import { psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
+
+const reports = 'reports';
+
+let before: ReadonlySet<string>;
+let data: string;
+let tenant: string;
+let database: Database;
+let access: ShopAccess;
+
+beforeAll(async () => {
+  data = await makeNamespace('data');
+  tenant = await makeNamespace('tenant', {
+    [injectLabel]: injectEnabled,
+    'pod-security.kubernetes.io/enforce': 'restricted',
+    'chaperone.dev/foreign-targets': 'accept',
+  });
+  access = { namespace: tenant, serviceAccount: reports };
+  await apply([serviceAccount(reports)], tenant);
+  database = await startDatabase(data);
+  // What is there before; the tenant's and the database's own are part of it.
+  before = await inventory();
+});
+
+afterAll(async () => {
+  await uninstallChaperone();
+  await deleteNamespace(tenant, data, releaseNamespace);
+});
+
+test('helm install ends with everything ready', async () => {
+  await installChaperone({ targetNamespaces: [data] });
+  for (const component of ['controllers', 'webhook', 'policy-api', 'collector']) {
+    const pods = await componentPods(component);
+    expect(pods.length).toBeGreaterThan(0);
+    for (const { metadata, status } of pods) {
+      const restarts = status.containerStatuses.map(
+        ({ restartCount }: { restartCount: number }) => restartCount,
+      );
+      expect([metadata.name, ...restarts]).toEqual([metadata.name, 0]);
+    }
+  }
+});
+
+test('resources are accepted and become Ready', async () => {
+  await apply([
+    ...shopTarget(database, [tenant]),
+    shopIdentity(access),
+    ...shopPolicies(database, access),
+  ]);
+  await waitFor(
+    async () => {
+      const objects = await list('targets,machineidentities,accesspolicies,maskingrules', '-A');
+      return objects.every(({ status }) =>
+        status?.conditions?.some(
+          ({ type, status: value }: { type: string; status: string }) =>
+            (type === 'Ready' || type === 'Accepted') && value === 'True',
+        ),
+      );
+    },
+    { what: 'the resources to be Ready' },
+  );
+});
+
+test('a stock client of the tenant, unchanged, is governed: allowed, masked, refused', async () => {
+  await apply(
+    [workloadDeployment({ name: reports, serviceAccount: reports, inject: false })],
+    tenant,
+  );
+  await ready(`deployment/${reports}`, tenant);
+  const ask = (sql: string) => psql(tenant, `deployment/${reports}`, database, sql);
+
+  expect(await ask('SELECT count(*) FROM orders')).toMatchObject({ ok: true, rows: '200' });
+  const { rows } = await ask('SELECT id, ssn FROM customers WHERE id = 1');
+  expect(rows).toMatch(/^1\|\*{7}\d{4}$/);
+  const refusal = await ask('SELECT * FROM employees');
+  expect(refusal.ok).toBe(false);
+  expect(refusal.error).toContain('42501');
+  expect(await ask("UPDATE orders SET status = 'paid' WHERE id = 4")).toMatchObject({ ok: true });
+  expect(await askDatabase(database, 'SELECT status FROM orders WHERE id = 4')).toBe('paid');
+
+  const verdicts = await waitFor(async () => {
+    const events = await recordedEvents({ identity: `${tenant}/${reports}` });
+    return events.length >= 4 && events;
+  });
+  expect(JSON.stringify(verdicts)).toContain('employees');
+});
+
+test('an upgrade brings a changed resource definition, and what was governed stays so', async () => {
+  const work = mkdtempSync(join(tmpdir(), 'chaperone-chart-'));
+  try {
+    cpSync(chart, work, { recursive: true });
+    const file = join(work, 'templates/crds/targets.yaml');
+    const text = readFileSync(file, 'utf8');
+    const column =
+      '    - name: Database kind\n      type: string\n      jsonPath: .spec.protocol\n';
+    const changed = text.replace('additionalPrinterColumns:\n', (line) => line + column);
+    expect(changed).not.toBe(text);
+    writeFileSync(file, changed);
+    await installChaperone({ targetNamespaces: [data] }, work);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  expect(await kubectl(['get', 'targets', '-n', data])).toContain('DATABASE KIND');
+  const { spec } = await get('target', database.name, '-n', data);
+  expect(spec.host).toBe(database.host);
+  const answer = await psql(tenant, `deployment/${reports}`, database, 'SELECT * FROM employees');
+  expect(answer.error).toContain('42501');
+});
+
+test('uninstalling leaves no object behind, and namespaces with governed pods can be deleted', async () => {
+  await uninstallChaperone();
+  await kubectl(['delete', 'deployment', reports, '-n', tenant, '--wait', '--timeout=60s']);
+  await kubectl(['delete', 'secret', `${database.name}-login`, '-n', data]);
+  await deleteNamespace(releaseNamespace);
+  // The garbage collector takes a moment for what belonged to what is gone.
+  const left = async () => [...(await inventory())].filter((object) => !before.has(object)).sort();
+  await waitFor(async () => (await left()).length === 0, { timeoutMs: 60_000 }).catch(() => {});
+  expect(await left()).toEqual([]);
+  await deleteNamespace(tenant, data);
+});
