@@ -1,11 +1,13 @@
 /** The sidecar program in a pod: attested, governed, and its end. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import type { EventView } from '@chaperone/collector/query/render.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import { masking, policy } from '../support/chaperone.ts';
 import type { TestPostgres } from '../support/postgres.ts';
 import { loadShop } from '../support/shop.ts';
-import { SidecarLab, startReachablePostgres } from '../support/sidecar-lab.ts';
+import { ownAddress, SidecarLab, startReachablePostgres } from '../support/sidecar-lab.ts';
 
 const readCustomers = {
   name: 'customers',
@@ -59,6 +61,19 @@ describe('a governed pod', () => {
       code: '42501',
       message: expect.stringContaining('payments/nightly-report'),
     });
+  });
+
+  test('takes nobody who comes by another address than loopback', async () => {
+    const stranger = connect({
+      host: '127.0.0.1',
+      port: await lab.port(),
+      localAddress: ownAddress(),
+    });
+    const closed = once(stranger, 'close');
+    stranger.on('error', () => {}).resume();
+    await closed;
+    expect(stranger.bytesRead).toBe(0);
+    await lab.sidecar.logged('a connection from outside of the pod was refused');
   });
 
   test('is in the record with the pod that it is', async () => {
@@ -164,6 +179,23 @@ describe('a governed pod', () => {
     );
     expect(events.filter(isIt)).toHaveLength(1);
   });
+});
+
+test('a credential that was replaced is asked for anew, and no caller notices', async () => {
+  const login = { username: 'rotated', password: 'first-password' };
+  await postgres.query(`CREATE ROLE rotated LOGIN PASSWORD '${login.password}'`);
+  await postgres.query('GRANT SELECT ON customers TO rotated', undefined, 'shop');
+  const lab = await SidecarLab.start({ postgres, resources, login });
+  try {
+    await (await lab.connect()).end();
+    await lab.changeLogin({ ...login, password: 'second-password' });
+    await postgres.query("ALTER ROLE rotated PASSWORD 'second-password'");
+    const client = await lab.connect();
+    expect((await client.query('SELECT id FROM customers WHERE id = 1')).rows).toEqual([{ id: 1 }]);
+    await client.end();
+  } finally {
+    await lab.stop();
+  }
 });
 
 describe('the end of the program', () => {

@@ -24,6 +24,8 @@ export interface SidecarLabOptions {
   readonly mode?: 'Pod' | 'Gateway';
   /** ServiceAccount of the pod; default that of the identity. */
   readonly serviceAccount?: string;
+  /** Of the backend; default the superuser. */
+  readonly login?: { readonly username: string; readonly password: string };
   /** Instead of the sources: where bundles are. */
   readonly bundles?: string;
 }
@@ -62,9 +64,9 @@ export class SidecarLab {
 
   /** Everything runs when this resolves, and the sidecar listens. */
   static async start(options: SidecarLabOptions): Promise<SidecarLab> {
-    const { postgres, resources } = options;
+    const { resources } = options;
     const directory = testDirectory({
-      'base.yaml': yaml(base(postgres)),
+      'base.yaml': yaml(base(options)),
       'resources.yaml': yaml(resources),
     });
     const store = await directory.open();
@@ -99,14 +101,28 @@ export class SidecarLab {
 
   /** Merges into the spec of the identity. */
   changeIdentity(spec: Resource): void {
-    const others = base(this.options.postgres).filter(({ kind }) => kind !== 'MachineIdentity');
-    this.write([...others, identity('nightly-report', spec)], 'base.yaml');
+    this.write([...this.#withoutIdentity(), identity('nightly-report', spec)], 'base.yaml');
   }
 
   /** The Target and its Secret alone. */
   removeIdentity(): void {
-    const others = base(this.options.postgres).filter(({ kind }) => kind !== 'MachineIdentity');
-    this.write(others, 'base.yaml');
+    this.write(this.#withoutIdentity(), 'base.yaml');
+  }
+
+  #withoutIdentity(): Resource[] {
+    return base(this.options).filter(({ kind }) => kind !== 'MachineIdentity');
+  }
+
+  /** Another login for the backend; the policy API knows it when this resolves. */
+  async changeLogin(login: NonNullable<SidecarLabOptions['login']>): Promise<void> {
+    this.write(base({ ...this.options, login }), 'base.yaml');
+    const token = await this.#api.attest('pod.payments.nightly-report.uid-2');
+    const found = await this.#store.get('Target', 'data', 'orders-db');
+    const path = `/v1/credentials/${found!.metadata.uid}`;
+    await this.until(
+      () => this.#api.request('POST', path, { token, body: {} }),
+      ({ body }) => (body as { password?: string }).password === login.password,
+    );
   }
 
   async startCollector(): Promise<void> {
@@ -261,9 +277,10 @@ export class SidecarLab {
   }
 }
 
-const base = (postgres: TestPostgres): Resource[] =>
+const base = ({ postgres, login }: Pick<SidecarLabOptions, 'postgres' | 'login'>): Resource[] =>
   baseResources({
     postgres,
+    ...(login && { login }),
     target: { host: ownAddress(), aliases: ['orders-db.data.svc'] },
   });
 
