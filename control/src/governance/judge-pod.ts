@@ -18,6 +18,8 @@ export const podFindings = [
   'OldSidecar',
   /** A target that is open to it is not mapped into it. */
   'MissingTarget',
+  /** No MachineIdentity has its ServiceAccount: every statement is refused. */
+  'NoIdentity',
   /** It can read a Secret that a Target uses, and so log in by itself. */
   'CredentialAccess',
   /** The workload can read the sidecar's memory. */
@@ -48,6 +50,8 @@ export interface GovernanceContext {
   readonly sidecarImage?: string;
   /** Targets that a new pod of that namespace would be mapped, `namespace/name`. */
   readonly targets: ReadonlySet<string>;
+  /** ServiceAccounts of the pod's namespace that a MachineIdentity has; absent: not judged. */
+  readonly identified?: ReadonlySet<string>;
   /** Secrets of the pod's namespace that Targets use, each with that Target's name. */
   readonly targetSecrets: ReadonlyMap<string, string>;
   /** Whether the pod is itself what a Target of its namespace stands for. */
@@ -128,6 +132,14 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
     const more = missing.length > maxShown ? ` and ${missing.length - maxShown} more` : '';
     const message = `it was made before ${shown}${more} was open to it: restart it`;
     add('MissingTarget', 'Restart', 'MadeBeforeTarget', message);
+  }
+  if (context.identified?.has(pod.serviceAccount) === false) {
+    add(
+      'NoIdentity',
+      'Problem',
+      'ServiceAccountUnknown',
+      `no MachineIdentity of its namespace has ServiceAccount ${pod.serviceAccount}, so all it asks is refused: create one`,
+    );
   }
   if (!pod.containers.some(({ name, kind }) => name === lockdownContainer && kind === 'Init')) {
     const asked = pod.metadata.annotations[egressAnnotation] === egressLockdown;

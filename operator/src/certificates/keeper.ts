@@ -5,17 +5,21 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import type { governanceMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
+import type { MetricSet } from '@chaperone/runtime/metrics/metrics.ts';
 import type { KubernetesApi } from '../kubernetes/client.ts';
 import type { OwnerReference } from '../kubernetes/object.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import { keepCertificates } from './authority.ts';
 import { patchCaBundle } from './ca-bundle.ts';
+import { readCertificate } from './issue.ts';
 import type { CertificateAction } from './plan.ts';
 import { SecretClient } from './secret-client.ts';
 import {
   collectorSecret,
   installationKeySecret,
   policyApiSecret,
+  rootSecret,
   signingKeysSecret,
   webhookSecret,
   workloadIssuerSecret,
@@ -46,6 +50,10 @@ export interface KeeperOptions {
   /** Whether everybody has been given these roots. */
   readonly isPublished: (bundle: string) => boolean;
   readonly onAction: (action: CertificateAction) => void;
+  readonly gauges: Pick<
+    MetricSet<typeof governanceMetrics>,
+    'certificateExpiry' | 'keeperFailures'
+  >;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -75,6 +83,7 @@ export class CertificateKeeper implements Part {
     this.#running = this.#keep().then(
       () => this.#again(intervalMs, 0),
       (error: unknown) => {
+        this.#options.gauges.keeperFailures.inc();
         this.#options.logger.error({ err: error }, 'certificates and keys could not be kept');
         const waitMs = Math.min(firstRetryMs * 2 ** this.#failures, intervalMs);
         this.#again(waitMs, this.#failures + 1);
@@ -104,6 +113,10 @@ export class CertificateKeeper implements Part {
       logger.info({ keys: Object.keys(texts) }, 'signing keys changed');
     }
     const { roots, forWebhook } = await this.#certificates(secrets);
+    for (const [certificate, secret] of measured) {
+      const facts = readCertificate((await secrets.read(secret))?.['tls.crt']);
+      this.#options.gauges.certificateExpiry.set({ certificate }, (facts?.notAfterMs ?? 0) / 1000);
+    }
     if (roots !== '') onRoots(roots);
     if (forWebhook !== '') await patchCaBundle(api, webhookConfiguration, forWebhook, fieldManager);
   }
@@ -123,6 +136,15 @@ export class CertificateKeeper implements Part {
     return { roots: bundle, forWebhook: bundle };
   }
 }
+
+/** Value of the metric's label → Secret. */
+const measured = [
+  ['root', rootSecret],
+  ['webhook', webhookSecret],
+  ['policy-api', policyApiSecret],
+  ['collector', collectorSecret],
+  ['workload-issuer', workloadIssuerSecret],
+] as const;
 
 /** What somebody else put beside the certificates, each authority once. */
 async function givenRoots(secrets: SecretClient): Promise<{ roots: string; forWebhook: string }> {

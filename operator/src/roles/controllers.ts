@@ -28,9 +28,12 @@
 import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
 import type { StoredKind } from '@chaperone/control/store/resource-store.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { governanceMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
+import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import { CertificateKeeper } from '../certificates/keeper.ts';
 import { collectorSecret, policyApiSecret, webhookSecret } from '../certificates/secrets.ts';
 import type { ControllersConfig } from '../config.ts';
+import { Governance } from '../controllers/governance/governance.ts';
 import { networkPolicies } from '../controllers/network-policies/network-policies.ts';
 import { ownerFinder } from '../controllers/owners.ts';
 import { PodCache } from '../controllers/pod-cache.ts';
@@ -59,6 +62,7 @@ export async function startControllers(
   const leaves = leavesOf(config);
   const common = { api, clock, random, logger, metrics };
 
+  const gauges = registerMetrics(program.registry, governanceMetrics);
   const pods = new PodCache(common);
   program.addCache(pods.reflector, [pods.reflector]);
   const { store, touch } = addStatuses(program, {
@@ -100,9 +104,22 @@ export async function startControllers(
       fieldManager,
       onRoots: (bundle) => roots.setBundle(bundle),
       isPublished: (bundle) => roots.isPublished(bundle),
+      gauges,
       onAction: (action) => logger.info({ action }, 'certificates changed'),
     }),
   );
+  const governance = new Governance({
+    ...common,
+    store,
+    pods,
+    events: program.events,
+    rules,
+    sidecarImage: config.sidecarImage,
+    excludedNamespaces: [namespace, ...config.excludedNamespaces],
+    gauges,
+  });
+  program.addCache(governance.services, [governance.services]);
+  manager.addLeading(governance);
   manager.addLeading(
     networkPolicies({ ...common, store, rules, owner: foreign, events: program.events }),
   );
