@@ -1,3 +1,4 @@
+import { basename } from 'node:path';
 import { formatError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
@@ -7,7 +8,9 @@ import { registerPolicyApi } from './commands/policy-api.ts';
 import { registerReplay } from './commands/replay.ts';
 import { registerSessions } from './commands/sessions.ts';
 import { registerStandalone } from './commands/standalone.ts';
+import { registerStatus } from './commands/status.ts';
 import { registerTicket } from './commands/ticket.ts';
+import { registerWhy } from './commands/why.ts';
 
 /** Each command adds itself; they appear in the help in this order. */
 const commands: readonly ((program: Command) => void)[] = [
@@ -18,9 +21,14 @@ const commands: readonly ((program: Command) => void)[] = [
   registerSessions,
   registerEvents,
   registerReplay,
+  registerStatus,
+  registerWhy,
 ];
 
-const program = new Command('chaperone')
+// kubectl finds its plug-ins by that name.
+const plugin = basename(process.argv[1] ?? '').startsWith('kubectl-chaperone');
+
+const program = new Command(plugin ? 'kubectl chaperone' : 'chaperone')
   .description('An enforcement point in the data path of every machine’s connection')
   .version(manifest.version)
   .showHelpAfterError();

@@ -15,7 +15,8 @@ export async function writeJsonLines(output: Output, items: AsyncIterable<unknow
   for await (const item of items) await writeLine(output, safeJson(item));
 }
 
-function safeJson(value: unknown): string {
+/** On one line, with what a terminal could act on escaped. */
+export function safeJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -1,0 +1,149 @@
+/** Everything that is asked of the cluster, at one time: no Secret is among it. */
+
+import { Snapshot } from '@chaperone/control/controllers/snapshot.ts';
+import type { RawPod } from '@chaperone/control/governance/pod-view.ts';
+import type { Stored, StoredKind } from '@chaperone/control/store/resource-store.ts';
+import { hasErrors } from '@chaperone/core/resources/problem.ts';
+import { validate } from '@chaperone/core/resources/validate.ts';
+import { controllersSelector, type Installation, readInstallation } from './installation.ts';
+import type { Kubectl, Listed, RawObject } from './kubectl.ts';
+
+export interface ServiceView {
+  readonly namespace: string;
+  readonly name: string;
+  readonly selector: Readonly<Record<string, string>>;
+}
+
+/** An object of ours that does not fit its schema: it counts as absent. */
+export interface InvalidView {
+  readonly kind: string;
+  readonly namespace: string;
+  readonly name: string;
+  readonly message: string;
+}
+
+export interface ClusterView {
+  /** Undefined: all namespaces. */
+  readonly namespace: string | undefined;
+  readonly snapshot: Snapshot;
+  readonly invalid: readonly InvalidView[];
+  readonly pods: readonly RawPod[];
+  readonly services: readonly ServiceView[];
+  /** Undefined: not there, or not ours to see. */
+  readonly installation: Installation | undefined;
+  /** What we may not see, as sentences. */
+  readonly unseen: readonly string[];
+}
+
+const resources: readonly (readonly [StoredKind, string])[] = [
+  ['MachineIdentity', 'machineidentities.chaperone.dev'],
+  ['Target', 'targets.chaperone.dev'],
+  ['AccessPolicy', 'accesspolicies.chaperone.dev'],
+  ['MaskingRule', 'maskingrules.chaperone.dev'],
+  ['Namespace', 'namespaces'],
+];
+
+/** Reads what concerns `namespace`, or everything. `now`: epoch ms. Throws CHP-1022. */
+export async function readCluster(
+  kubectl: Kubectl,
+  namespace: string | undefined,
+  nowMs: number,
+): Promise<ClusterView> {
+  const unseen: string[] = [];
+  const list = async (kind: string, selector?: string): Promise<readonly RawObject[]> => {
+    const everywhere = await kubectl.list(kind, undefined, selector);
+    if (everywhere.allowed) return everywhere.items;
+    const plain = kind.replace('.chaperone.dev', '');
+    const here: Listed =
+      namespace === undefined || kind === 'namespaces'
+        ? { allowed: false }
+        : await kubectl.list(kind, namespace, selector);
+    unseen.push(
+      here.allowed
+        ? `${plain} of other namespaces: you may list those of ${namespace} alone`
+        : `${plain}: you may not list them`,
+    );
+    return here.allowed ? here.items : [];
+  };
+  const podsOf = async (): Promise<readonly RawObject[]> => {
+    const pods = await kubectl.list('pods', namespace);
+    if (pods.allowed) return pods.items;
+    unseen.push('pods: you may not list them');
+    return [];
+  };
+  const installationOf = async (): Promise<RawObject | undefined> => {
+    const found = await kubectl.list('deployments.apps', undefined, controllersSelector);
+    if (!found.allowed) {
+      unseen.push("Chaperone's own Deployments: what the administrator settled is not known");
+    }
+    return found.allowed ? found.items[0] : undefined;
+  };
+  const [deployment, pods, services, ...objects] = await Promise.all([
+    installationOf(),
+    podsOf(),
+    list('services'),
+    ...resources.map(([, name]) => list(name)),
+  ]);
+  const { snapshot, invalid } = toSnapshot(objects.flat(), nowMs);
+  return {
+    namespace,
+    snapshot,
+    invalid,
+    pods: pods as readonly RawPod[],
+    services: services.map(serviceView),
+    installation: readInstallation(deployment),
+    unseen: unseen.sort(),
+  };
+}
+
+function serviceView(raw: RawObject): ServiceView {
+  const { metadata, spec } = raw as RawObject & {
+    readonly spec?: { readonly selector?: Record<string, string> };
+  };
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    selector: spec?.selector ?? {},
+  };
+}
+
+/** Objects as the controllers would take them. */
+export function toSnapshot(
+  objects: readonly RawObject[],
+  nowMs: number,
+): { readonly snapshot: Snapshot; readonly invalid: readonly InvalidView[] } {
+  const stored: Stored[] = [];
+  const invalid: InvalidView[] = [];
+  for (const raw of objects) {
+    const { apiVersion, kind, metadata } = raw;
+    const input = kind === 'Namespace' ? { apiVersion, kind, metadata } : raw;
+    const { object, problems } = validate(input, nowMs);
+    const { name, namespace = '', uid = '', resourceVersion = '0' } = metadata;
+    if (object === undefined) {
+      const message = problems
+        .filter((problem) => hasErrors([problem]))
+        .map((problem) => `${problem.path} ${problem.message}`.trim())
+        .join('; ');
+      invalid.push({ kind, namespace, name, message });
+      continue;
+    }
+    const { status } = raw as { readonly status?: unknown };
+    stored.push({
+      ...object,
+      metadata: {
+        ...object.metadata,
+        uid,
+        resourceVersion,
+        generation: metadata.generation ?? Number(resourceVersion),
+        creationTimestamp: metadata.creationTimestamp ?? '',
+      },
+      ...(status !== undefined && { status }),
+    } as Stored);
+  }
+  const snapshot = new Snapshot();
+  snapshot.apply({
+    events: stored.map((object) => ({ type: 'Added', object })),
+    resourceVersion: '1',
+  });
+  return { snapshot, invalid };
+}

@@ -1,0 +1,228 @@
+/** What is governed, by what, and what is broken: `chaperone status`, as data. Pure. */
+import { appliesTo, attachment } from '@chaperone/control/controllers/attachment.ts';
+import { objectKey } from '@chaperone/control/controllers/snapshot.ts';
+import type { PodFinding } from '@chaperone/control/governance/judge-pod.ts';
+import { type Broken, brokenPods, brokenResource, isObserved, readyOf } from './breakage.ts';
+import type { ClusterView } from './cluster-view.ts';
+import { type JudgedPod, judgePods, openTargets, type Target, workloadOf } from './judgement.ts';
+
+export interface WorkloadRow {
+  readonly namespace: string;
+  /** `Deployment/orders-api`. */
+  readonly workload: string;
+  readonly pods: number;
+  readonly governed: number;
+  /** Of those, the ones that a restart would bring up to date. */
+  readonly outdated: number;
+  /** `namespace/name`; absent: none. */
+  readonly identity?: string;
+  /** `Mixed`: some of its pods. */
+  readonly egress: 'Open' | 'Lockdown' | 'Mixed';
+  /** `Governed`, or the findings. */
+  readonly state: string;
+}
+
+export interface TargetRow {
+  readonly target: string;
+  readonly ready: Ready;
+  readonly enforcement: 'Enforce' | 'Observe';
+  /** `host:port`. */
+  readonly where: string;
+  readonly policies: number;
+  readonly masks: number;
+}
+
+export interface PolicyRow {
+  readonly policy: string;
+  readonly ready: Ready;
+  readonly mode: 'Enforce' | 'DryRun';
+  readonly rules: number;
+  /** `namespace/name` of those for which it counts. */
+  readonly targets: readonly string[];
+  readonly identities: readonly string[];
+}
+
+export interface MaskRow {
+  readonly rule: string;
+  readonly ready: Ready;
+  readonly transform: string;
+  readonly targets: readonly string[];
+  /** Identities that see the values in clear now. */
+  readonly exempt: readonly string[];
+}
+
+export interface IdentityRow {
+  readonly identity: string;
+  readonly ready: Ready;
+  readonly team: string;
+  readonly pods: number;
+  readonly expiresAt?: string;
+}
+
+/** `Unknown`: no controller has looked at it as it is now. */
+export type Ready = 'True' | 'False' | 'Unknown';
+
+export interface StatusReport {
+  /** `*`: all. */
+  readonly namespace: string;
+  readonly workloads: readonly WorkloadRow[];
+  /** Live pods that nobody asked to govern. */
+  readonly notOptedIn: number;
+  readonly identities: readonly IdentityRow[];
+  readonly targets: readonly TargetRow[];
+  readonly policies: readonly PolicyRow[];
+  readonly masks: readonly MaskRow[];
+  readonly broken: readonly Broken[];
+  /** What could not be seen, as sentences. */
+  readonly unseen: readonly string[];
+}
+
+/** `nowMs`: epoch ms. */
+export function statusReport(cluster: ClusterView, nowMs: number): StatusReport {
+  const { snapshot, namespace, invalid, unseen } = cluster;
+  const pods = judgePods(cluster);
+  const concerned = pods.filter(
+    (pod) => pod.governed || (pod.optedIn && !pod.isTarget) || pod.findings.length > 0,
+  );
+  const here = (object: { readonly metadata: { readonly namespace: string } }): boolean =>
+    namespace === undefined || object.metadata.namespace === namespace;
+
+  const identities = snapshot.all('MachineIdentity').filter(here);
+  const targets = targetsInSight(cluster);
+  const policies = snapshot
+    .all('AccessPolicy')
+    .filter((policy) => here(policy) || identities.some((identity) => appliesTo(policy, identity)));
+  const masks = snapshot
+    .all('MaskingRule')
+    .filter(
+      (rule) => here(rule) || targets.some((target) => attachment(rule, target) === 'Granting'),
+    );
+  const counting = (object: Parameters<typeof attachment>[0]): Target[] =>
+    snapshot.all('Target').filter((target) => attachment(object, target) !== undefined);
+
+  const resources = [...identities, ...targets, ...policies, ...masks];
+  return {
+    namespace: namespace ?? '*',
+    workloads: workloadRows(concerned),
+    notOptedIn: pods.filter((pod) => !pod.governed && !pod.optedIn && !pod.isTarget).length,
+    identities: identities.map((identity) => {
+      const { expiresAt, owner } = identity.spec;
+      return {
+        identity: objectKey(identity),
+        ready: readiness(identity),
+        team: owner.team,
+        pods: concerned.filter((pod) => pod.governed && pod.identity === identity).length,
+        ...(expiresAt !== undefined && { expiresAt }),
+      };
+    }),
+    targets: targets.map((target) => ({
+      target: objectKey(target),
+      ready: readiness(target),
+      enforcement: target.spec.enforcement,
+      where: `${target.spec.host}:${target.spec.port}`,
+      policies: snapshot.all('AccessPolicy').filter((policy) => attachment(policy, target)).length,
+      masks: snapshot.all('MaskingRule').filter((rule) => attachment(rule, target) === 'Granting')
+        .length,
+    })),
+    policies: policies.map((policy) => ({
+      policy: objectKey(policy),
+      ready: readiness(policy),
+      mode: policy.spec.mode,
+      rules: policy.spec.rules?.length ?? 0,
+      targets: counting(policy).map(objectKey),
+      identities: snapshot
+        .all('MachineIdentity')
+        .filter((identity) => appliesTo(policy, identity))
+        .map(objectKey),
+    })),
+    masks: masks.map((rule) => ({
+      rule: objectKey(rule),
+      ready: readiness(rule),
+      transform: rule.spec.transform.type,
+      targets: counting(rule).map(objectKey),
+      exempt: (rule.spec.exemptions ?? [])
+        .filter(({ expiresAt }) => Date.parse(expiresAt) > nowMs)
+        .flatMap((exemption) => exemption.identities.map((one) => `${one.namespace}/${one.name}`)),
+    })),
+    broken: [
+      ...controllersDown(cluster),
+      ...invalid
+        .filter((one) => namespace === undefined || one.namespace === namespace)
+        .map((one) => ({
+          what: `${one.kind} ${one.namespace}/${one.name}`,
+          reason: 'Invalid',
+          message: `it counts as absent: ${one.message}`,
+          mend: `kubectl -n ${one.namespace} edit ${one.kind.toLowerCase()} ${one.name}`,
+        })),
+      ...resources.flatMap((object) => brokenResource(object, cluster) ?? []),
+      ...brokenPods(concerned),
+    ],
+    unseen,
+  };
+}
+
+/** Those of the namespace, and those that are open to it. */
+function targetsInSight(cluster: ClusterView): readonly Target[] {
+  const { snapshot, namespace } = cluster;
+  if (namespace === undefined) return snapshot.all('Target');
+  const open = new Set(openTargets(namespace, cluster));
+  return snapshot
+    .all('Target')
+    .filter((target) => target.metadata.namespace === namespace || open.has(target));
+}
+
+function readiness(object: Parameters<typeof readyOf>[0]): Ready {
+  return isObserved(object) ? (readyOf(object)?.status ?? 'Unknown') : 'Unknown';
+}
+
+function controllersDown({ installation }: ClusterView): readonly Broken[] {
+  if (installation === undefined || installation.readyReplicas > 0) return [];
+  const { namespace } = installation;
+  return [
+    {
+      what: `Deployment ${namespace}/chaperone-controllers`,
+      reason: 'NotReady',
+      message: 'no replica of the controllers is ready: statuses are not kept up to date',
+      mend: `kubectl -n ${namespace} describe deployment chaperone-controllers`,
+    },
+  ];
+}
+
+function workloadRows(pods: readonly JudgedPod[]): readonly WorkloadRow[] {
+  const groups = new Map<string, JudgedPod[]>();
+  for (const pod of pods) {
+    const key = `${pod.view.metadata.namespace}/${workloadOf(pod.view)}`;
+    groups.set(key, [...(groups.get(key) ?? []), pod]);
+  }
+  return [...groups.entries()]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([, members]) => workloadRow(members));
+}
+
+function workloadRow(pods: readonly JudgedPod[]): WorkloadRow {
+  const [first] = pods as readonly [JudgedPod];
+  const governed = pods.filter((pod) => pod.governed);
+  const locked = governed.filter((pod) => pod.lockdown).length;
+  const findings = pods
+    .flatMap((pod) => pod.findings)
+    .filter(({ severity }) => severity !== 'Note');
+  const { identity, view } = first;
+  return {
+    namespace: view.metadata.namespace,
+    workload: workloadOf(view),
+    pods: pods.length,
+    governed: governed.length,
+    outdated: governed.filter((pod) => pod.findings.some(({ severity }) => severity === 'Restart'))
+      .length,
+    ...(identity !== undefined && { identity: objectKey(identity) }),
+    egress: locked === 0 ? 'Open' : locked === governed.length ? 'Lockdown' : 'Mixed',
+    state: findings.length > 0 ? stateOf(findings) : 'Governed',
+  };
+}
+
+function stateOf(findings: readonly PodFinding[]): string {
+  const words = findings.map(({ finding, reason }) =>
+    finding === reason || finding !== 'Ungoverned' ? finding : `${finding} (${reason})`,
+  );
+  return [...new Set(words)].join(', ');
+}
