@@ -137,6 +137,12 @@ function statusOf(body: unknown): StatusBody | undefined {
   return isStatus ? (value as StatusBody) : undefined;
 }
 
+/** An error as far as it is read; not all of them are of this program's own class Error. */
+interface Failure {
+  readonly message?: unknown;
+  readonly cause?: { readonly message?: unknown; readonly code?: unknown };
+}
+
 /**
  * From whatever a call threw, those of client-node's own clients included: their ApiException carries the
  * body as a text, and a network failure is a TypeError whose cause has the code.
@@ -147,9 +153,8 @@ export function toApiError(error: unknown, request = 'request'): ApiError {
     const headers = error.headers as Record<string, string>;
     return errorOfStatus(request, error.code, error.body, headers['retry-after']);
   }
-  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : undefined;
-  const code = (cause as { readonly code?: unknown } | undefined)?.code;
-  const parts = [error instanceof Error ? error.message : String(error), cause?.message, code];
+  const { message = String(error), cause } = (error ?? {}) as Failure;
+  const parts = [message, cause?.message, cause?.code];
   const text = parts.filter((part) => typeof part === 'string' && part !== '').join(': ');
   return new ApiError(`${request}: ${text}`.slice(0, maxMessageChars), {
     code: 0,

@@ -4,7 +4,7 @@ import type { KubernetesApi } from './client.ts';
 import type { ResourceType } from './resource-types.ts';
 
 const intervalMs = 2000;
-const timeoutMs = 2000;
+const timeoutMs = 3000;
 /** One late answer may be a busy server's. */
 const lostAfter = 2;
 

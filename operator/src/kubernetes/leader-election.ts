@@ -26,7 +26,7 @@ interface Lease extends KubernetesObject {
 }
 
 export interface LeaderElectionOptions {
-  readonly api: KubernetesApi;
+  readonly api: Pick<KubernetesApi, 'find' | 'create' | 'replace'>;
   readonly namespace: string;
   /** Of the Lease. */
   readonly name: string;
