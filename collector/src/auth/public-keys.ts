@@ -16,6 +16,8 @@ export interface PublicKeysOptions {
 
 /** Between two fetches, however many tokens of unknown keys come. */
 const leastFetchMs = 10_000;
+/** After one that failed. */
+const retryMs = 1000;
 /** A key that was withdrawn is good no longer than this. */
 const refreshMs = 5 * 60_000;
 
@@ -56,7 +58,8 @@ export class PublicKeys {
 
   #fetch(nowMs: number): Promise<void> {
     if (this.#fetching !== undefined) return this.#fetching;
-    if (nowMs - this.#triedMs < leastFetchMs) return Promise.resolve();
+    const waitMs = this.#fetchedMs === this.#triedMs ? leastFetchMs : retryMs;
+    if (nowMs - this.#triedMs < waitMs) return Promise.resolve();
     this.#triedMs = nowMs;
     this.#fetching = this.#load()
       .then((keys) => {
