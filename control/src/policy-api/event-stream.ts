@@ -14,9 +14,15 @@ export interface StreamContent {
   readonly fields: string;
 }
 
+/** What is written to. */
+export type StreamResponse = Pick<
+  ServerResponse,
+  'writeHead' | 'flushHeaders' | 'write' | 'end' | 'destroy' | 'destroyed' | 'writableEnded'
+>;
+
 export interface EventStreamOptions {
   readonly name: StreamName;
-  readonly response: ServerResponse;
+  readonly response: StreamResponse;
   /** Whose it is: the pod's uid. */
   readonly source: string;
   /** Epoch ms: when the token is over that it was opened with. */

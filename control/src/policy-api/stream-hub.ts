@@ -1,4 +1,5 @@
 /** All open streams: when they are told something, and when they end. */
+import type { ServerResponse } from 'node:http';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { EventStream, type EventStreamOptions, type StreamEnd } from './event-stream.ts';
 import type { PolicyState } from './policy-state.ts';
@@ -48,7 +49,10 @@ export class StreamHub {
   }
 
   /** Opens one and tells it everything. Of a source that has `maxPerSource` already, the oldest ends. */
-  open(options: EventStreamOptions, maxPerSource: number): void {
+  open(
+    options: EventStreamOptions & { readonly response: ServerResponse },
+    maxPerSource: number,
+  ): void {
     const own = [...this.#streams].filter(({ source }) => source === options.source);
     for (const old of own.slice(0, Math.max(0, own.length + 1 - maxPerSource))) {
       this.#end(old, 'Displaced');
