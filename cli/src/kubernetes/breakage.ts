@@ -113,9 +113,10 @@ export function brokenPods(pods: readonly JudgedPod[]): readonly Broken[] {
   });
 }
 
-type PodProblem = Omit<Broken, 'what'>;
+export type PodProblem = Omit<Broken, 'what'>;
 
-function problemsOf(pod: JudgedPod): readonly PodProblem[] {
+/** What is wrong with one pod. */
+export function problemsOf(pod: JudgedPod): readonly PodProblem[] {
   const { view, findings, governed, identity } = pod;
   const { namespace, name } = view.metadata;
   const problems: PodProblem[] = findings
@@ -154,8 +155,13 @@ function restart(view: JudgedPod['view']): string {
 }
 
 function editWorkload(view: JudgedPod['view']): string {
+  const { namespace } = view.metadata;
   const [kind = '', owner = ''] = workloadOf(view).split('/');
-  return `kubectl -n ${view.metadata.namespace} edit ${kind.toLowerCase()} ${owner}`;
+  // The API server takes no change of these.
+  if (kind === 'Pod' || kind === 'Job') {
+    return `create ${kind} ${owner} of namespace ${namespace} anew, changed so`;
+  }
+  return `kubectl -n ${namespace} edit ${kind.toLowerCase()} ${owner}`;
 }
 
 interface ContainerStatus {

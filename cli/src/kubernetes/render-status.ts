@@ -7,6 +7,8 @@ export function renderStatus(report: StatusReport): string[] {
   const { namespace, workloads, notOptedIn, identities, targets, policies, masks } = report;
   const all = namespace === '*';
   const within = (name: string, of: string): string => (all ? `${of}/${name}` : name);
+  const short = (key: string): string =>
+    key.startsWith(`${namespace}/`) ? key.slice(namespace.length + 1) : key;
   const count = (names: readonly string[]): string => String(names.length);
   const sections = [
     [all ? 'All namespaces' : `Namespace ${namespace}`],
@@ -19,7 +21,7 @@ export function renderStatus(report: StatusReport): string[] {
             row.pods,
             row.governed,
             row.outdated,
-            row.identity ?? '-',
+            row.identity === undefined ? '-' : short(row.identity),
             row.governed === 0 ? '-' : row.egress,
             row.state,
           ]),

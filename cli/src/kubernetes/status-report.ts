@@ -1,8 +1,14 @@
 /** What is governed, by what, and what is broken: `chaperone status`, as data. Pure. */
 import { appliesTo, attachment } from '@chaperone/control/controllers/attachment.ts';
 import { objectKey } from '@chaperone/control/controllers/snapshot.ts';
-import type { PodFinding } from '@chaperone/control/governance/judge-pod.ts';
-import { type Broken, brokenPods, brokenResource, isObserved, readyOf } from './breakage.ts';
+import {
+  type Broken,
+  brokenPods,
+  brokenResource,
+  isObserved,
+  problemsOf,
+  readyOf,
+} from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { type JudgedPod, judgePods, openTargets, type Target, workloadOf } from './judgement.ts';
 
@@ -18,7 +24,7 @@ export interface WorkloadRow {
   readonly identity?: string;
   /** `Mixed`: some of its pods. */
   readonly egress: 'Open' | 'Lockdown' | 'Mixed';
-  /** `Governed`, or the findings. */
+  /** `Governed`, or the reasons why that is not all. */
   readonly state: string;
 }
 
@@ -146,14 +152,13 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
     })),
     broken: [
       ...controllersDown(cluster),
-      ...invalid
-        .filter((one) => namespace === undefined || one.namespace === namespace)
-        .map((one) => ({
-          what: `${one.kind} ${one.namespace}/${one.name}`,
-          reason: 'Invalid',
-          message: `it counts as absent: ${one.message}`,
-          mend: `kubectl -n ${one.namespace} edit ${one.kind.toLowerCase()} ${one.name}`,
-        })),
+      // Wherever they are: a mask that counts as absent masks nothing.
+      ...invalid.map((one) => ({
+        what: `${one.kind} ${one.namespace}/${one.name}`,
+        reason: 'Invalid',
+        message: `it counts as absent: ${one.message}`,
+        mend: `kubectl -n ${one.namespace} edit ${one.kind.toLowerCase()} ${one.name}`,
+      })),
       ...resources.flatMap((object) => brokenResource(object, cluster) ?? []),
       ...brokenPods(concerned),
     ],
@@ -203,9 +208,7 @@ function workloadRow(pods: readonly JudgedPod[]): WorkloadRow {
   const [first] = pods as readonly [JudgedPod];
   const governed = pods.filter((pod) => pod.governed);
   const locked = governed.filter((pod) => pod.lockdown).length;
-  const findings = pods
-    .flatMap((pod) => pod.findings)
-    .filter(({ severity }) => severity !== 'Note');
+  const problems = pods.flatMap(problemsOf).map(({ reason }) => reason);
   const { identity, view } = first;
   return {
     namespace: view.metadata.namespace,
@@ -216,13 +219,6 @@ function workloadRow(pods: readonly JudgedPod[]): WorkloadRow {
       .length,
     ...(identity !== undefined && { identity: objectKey(identity) }),
     egress: locked === 0 ? 'Open' : locked === governed.length ? 'Lockdown' : 'Mixed',
-    state: findings.length > 0 ? stateOf(findings) : 'Governed',
+    state: problems.length > 0 ? [...new Set(problems)].join(', ') : 'Governed',
   };
-}
-
-function stateOf(findings: readonly PodFinding[]): string {
-  const words = findings.map(({ finding, reason }) =>
-    finding === reason || finding !== 'Ungoverned' ? finding : `${finding} (${reason})`,
-  );
-  return [...new Set(words)].join(', ');
 }
