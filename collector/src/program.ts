@@ -38,6 +38,8 @@ export async function startCollectorProgram(
   options: CollectorProgramOptions,
 ): Promise<CollectorProgram> {
   const { config, version, clock, logger } = options;
+  // Where SQLite puts what it cannot hold in memory: of a container's file system, this alone may be writable.
+  process.env.SQLITE_TMPDIR ??= config.directory;
   const registry = createRegistry('collector', version);
   const readiness = new Readiness();
   const gate = readiness.gate('record');
