@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { webhookSchema } from '@chaperone/operator/config.ts';
 import { sidecarUid } from '@chaperone/operator/injection/names.ts';
-import type { CheckedPod, Pod } from '@chaperone/operator/injection/pod.ts';
+import type { CheckedPod, Container, Pod } from '@chaperone/operator/injection/pod.ts';
 import type { KubernetesApi } from '@chaperone/operator/kubernetes/client.ts';
 import { EventRecorder } from '@chaperone/operator/kubernetes/event-recorder.ts';
 import type { CachePart } from '@chaperone/operator/runtime/lifecycle.ts';
@@ -46,10 +46,10 @@ let events: EventRecorder;
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'chaperone-admission-'));
-  server = await startTestApiServer();
+  server = await startTestApiServer({ serviceAccounts: true });
   api = apiOf(server.kubeconfig);
   await applyCrds(api);
-  for (const [name, labels] of Object.entries(namespaces)) await createNamespace(api, name, labels);
+  for (const [name, labels] of Object.entries(namespaces)) await makeNamespace(name, labels);
   const authority = certificateAuthority('ecdsa-sha384');
   const { cert, key } = authority.issue(['IP:127.0.0.1']);
   writeFileSync(join(directory, 'tls.crt'), cert);
@@ -85,6 +85,20 @@ afterAll(async () => {
   await server?.stop();
   rmSync(directory, { recursive: true, force: true });
 });
+
+/** With the accounts that pods are to have. */
+async function makeNamespace(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): Promise<void> {
+  await createNamespace(api, name, labels);
+  const accounts = ['default', 'report'].map((account) => ({
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: { namespace: name, name: account },
+  }));
+  await kubectl(['create', '-f', '-'], accounts);
+}
 
 function webhookConfig() {
   const { values } = loadConfig(webhookSchema, {
@@ -188,8 +202,7 @@ const pod = (name: string, spec: object = {}, metadata: object = {}): object => 
   apiVersion: 'v1',
   kind: 'Pod',
   metadata: { name, ...metadata },
-  // Admission of ServiceAccounts is off in this API server.
-  spec: { serviceAccountName: 'default', containers: [container('app')], ...spec },
+  spec: { containers: [container('app')], ...spec },
 });
 
 const target = (name: string, spec: object): object => ({
@@ -226,6 +239,17 @@ describe('injection', () => {
     expect(made.spec.hostAliases).toHaveLength(2);
     expect(made.spec.securityContext?.sysctls).toEqual([
       { name: 'net.ipv4.ip_unprivileged_port_start', value: '0' },
+    ]);
+  });
+
+  test('without a token of the API server for the sidecar, which every container is given', async () => {
+    const { spec } = await created('payments', pod('tokens'));
+    const mounts = ({ volumeMounts = [] }: Container) => volumeMounts.map(({ name }) => name);
+    expect(mounts(spec.containers[0]!)).toEqual([expect.stringMatching(/^kube-api-access-/)]);
+    expect(mounts(spec.initContainers![0]!)).toEqual([
+      'chaperone-token',
+      'chaperone-ca',
+      'chaperone-spool',
     ]);
   });
 
@@ -285,7 +309,7 @@ describe('injection', () => {
   });
 
   test('of a namespace that was labelled a moment ago', async () => {
-    await createNamespace(api, 'fresh', open);
+    await makeNamespace('fresh', open);
     expect(initNames(await created('fresh', pod('first')))).toEqual(['chaperone-sidecar']);
   });
 

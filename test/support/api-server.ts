@@ -30,8 +30,15 @@ export interface TestApiServer {
   stop(): Promise<void>;
 }
 
-/** Takes some 10 s. Throws with the end of the log of what did not start. */
-export async function startTestApiServer(): Promise<TestApiServer> {
+/**
+ * Takes some 10 s. Throws with the end of the log of what did not start. `serviceAccounts`: pods get a
+ * ServiceAccount and its token, as in a cluster; the accounts are for the test to make, since nobody else does.
+ */
+export async function startTestApiServer({
+  serviceAccounts = false,
+}: {
+  readonly serviceAccounts?: boolean;
+} = {}): Promise<TestApiServer> {
   const { components } = await clusterBinaries();
   const directory = mkdtempSync(join(tmpdir(), 'chaperone-api-'));
   const [apiPort, clientPort, peerPort] = await freePorts(3);
@@ -66,7 +73,7 @@ export async function startTestApiServer(): Promise<TestApiServer> {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--service-account-key-file=${at('accounts.key')}`,
     `--service-account-signing-key-file=${at('accounts.key')}`,
-    '--disable-admission-plugins=ServiceAccount', // nobody here makes default accounts for pods
+    ...(serviceAccounts ? [] : ['--disable-admission-plugins=ServiceAccount']),
   ]);
   const kubeconfig = at('kubeconfig');
   const startEtcd = (): Promise<void> =>
