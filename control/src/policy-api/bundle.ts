@@ -1,27 +1,23 @@
 /** From the resources in force to what one identity's sessions need to decide: its policy bundle. */
+import { createHash } from 'node:crypto';
 import { bundleDigest } from '@chaperone/core/policy/bundle-digest.ts';
 import type {
   BundleMask,
   BundleRule,
   LimitSpec,
   PolicyBundle,
-  RuleRef,
   TargetBundle,
 } from '@chaperone/core/policy/types.ts';
 import type { AccessPolicyRule } from '@chaperone/core/resources/types.ts';
 import { namesIdentity } from '../controllers/attachment.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
-import { targetsOf } from '../controllers/open-targets.ts';
 import { type AttachedPolicy, policyIndexOf } from '../controllers/policy-index.ts';
-import { resolveAuthorities, resolveMaskingKey } from '../controllers/secrets.ts';
 import { objectKey, type Snapshot } from '../controllers/snapshot.ts';
 import type { Stored } from '../store/resource-store.ts';
-import { maskingKey } from './masking-key.ts';
+import { bundlePartsOf, type MaskPart, type TargetPart, versionOf } from './bundle-parts.ts';
 import { strictestSession } from './session-settings.ts';
 
 type Identity = Stored<'MachineIdentity'>;
-type Target = Stored<'Target'>;
-type Policy = Stored<'AccessPolicy'>;
 
 /**
  * The bundle of one identity: every target open to its namespace, with the rules and masks that count there
@@ -48,28 +44,58 @@ export function bundleFor(
       suspended: spec.suspended,
       ...(spec.expiresAt !== undefined && { expiresAt: spec.expiresAt }),
     },
-    targets: targetsOf(metadata.namespace, snapshot, rules).open.map((target) =>
-      targetBundle(target, identity, snapshot, installationKey),
+    targets: inputsOf(identity, snapshot, installationKey, rules).map((inputs) =>
+      targetBundle(inputs, identity),
     ),
   };
   return { ...content, version: snapshot.version, digest: bundleDigest(content) };
 }
 
-function targetBundle(
-  target: Target,
+/**
+ * Of what the bundle is made, as a digest: as long as it stays the same, so does the bundle's content. It
+ * costs a small part of making the bundle, so that a change asks for work only where it counts.
+ */
+export function bundleInputs(
   identity: Identity,
   snapshot: Snapshot,
   installationKey: Buffer,
-): TargetBundle {
+  rules: GovernanceRules | undefined,
+): string {
+  const hash = createHash('sha256').update(versionOf(identity));
+  for (const { part, policies } of inputsOf(identity, snapshot, installationKey, rules)) {
+    hash.update(`\n${part.version}`);
+    for (const { policy, attached } of policies) hash.update(`\n${versionOf(policy)} ${attached}`);
+  }
+  return hash.digest('base64');
+}
+
+interface TargetInputs {
+  readonly part: TargetPart;
+  /** Those that count on the target for the identity, by namespace and name. */
+  readonly policies: readonly AttachedPolicy[];
+}
+
+/** By namespace and name of the targets. */
+function inputsOf(
+  identity: Identity,
+  snapshot: Snapshot,
+  installationKey: Buffer,
+  rules: GovernanceRules | undefined,
+): readonly TargetInputs[] {
   const index = policyIndexOf(snapshot);
+  const parts = bundlePartsOf(snapshot, installationKey, rules);
   const applying = index.policiesFor(identity);
-  const policies = index.policiesOn(target).filter(({ policy }) => applying.has(objectKey(policy)));
+  return parts.open(identity.metadata.namespace).map((target) => ({
+    part: parts.of(target),
+    policies: index.policiesOn(target).filter(({ policy }) => applying.has(objectKey(policy))),
+  }));
+}
+
+function targetBundle({ part, policies }: TargetInputs, identity: Identity): TargetBundle {
   return {
-    target: bundleTarget(target, snapshot),
+    target: part.target,
     rules: policies.flatMap(rulesOf),
-    masks: index
-      .masksOn(target)
-      .map((rule) => bundleMask(rule, target, identity, snapshot, installationKey)),
+    masks: part.masks.map((mask) => bundleMask(mask, identity)),
     session: strictestSession(
       policies.flatMap(({ policy: { spec }, attached }) =>
         attached === 'Granting' && spec.mode === 'Enforce' && spec.session !== undefined
@@ -80,35 +106,13 @@ function targetBundle(
   };
 }
 
-function bundleTarget(target: Target, snapshot: Snapshot): TargetBundle['target'] {
-  const { metadata, spec } = target;
-  const authorities = resolveAuthorities(target, snapshot);
-  // What does not resolve must not turn into trust in the system's authorities: this is no certificate, so
-  // nothing verifies against it.
-  const ca = authorities.ok ? authorities.value : authorities.message;
-  return {
-    uid: metadata.uid,
-    namespace: metadata.namespace,
-    name: metadata.name,
-    generation: metadata.generation,
-    protocol: spec.protocol,
-    host: spec.host,
-    port: spec.port,
-    aliases: spec.aliases ?? [],
-    tls: { mode: spec.tls.mode, ...(ca !== undefined && { ca }) },
-    enforcement: spec.enforcement,
-    classification: spec.classification ?? [],
-    catalogCheck: spec.catalogCheck,
-    untestedVersions: spec.untestedVersions,
-  };
-}
-
 /** The rules of a policy that count on a target: all of them, or its Denies alone. */
 function rulesOf({ policy, attached }: AttachedPolicy): BundleRule[] {
+  const { namespace, name, generation } = policy.metadata;
   return (policy.spec.rules ?? [])
     .filter(({ action }) => attached === 'Granting' || action === 'Deny')
     .map((rule) => ({
-      ref: refOf(policy, rule.name),
+      ref: { kind: policy.kind, namespace, object: name, rule: rule.name, generation },
       mode: policy.spec.mode,
       action: rule.action,
       classes: rule.classes ?? [],
@@ -125,37 +129,15 @@ function limitsOf(limits: NonNullable<AccessPolicyRule['limits']>): LimitSpec {
   return { ...limits, scope };
 }
 
-function bundleMask(
-  rule: Stored<'MaskingRule'>,
-  target: Target,
-  identity: Identity,
-  snapshot: Snapshot,
-  installationKey: Buffer,
-): BundleMask {
-  const { spec } = rule;
-  const keyed = spec.transform.type === 'Hash' || spec.transform.type === 'Pseudonym';
-  const key = resolveMaskingKey(rule, snapshot);
+function bundleMask({ rule, mask }: MaskPart, identity: Identity): BundleMask {
   return {
-    ref: refOf(rule, ''),
-    columns: spec.columns ?? [],
-    detectors: spec.detectors ?? [],
-    resources: spec.resources ?? [],
-    // Without its key a value cannot be hashed, and nothing of it may be shown either.
-    transform: keyed && !key.ok ? { type: 'Redact' } : spec.transform,
-    usage: spec.usage,
-    strictness: spec.strictness,
-    exemptions: (spec.exemptions ?? [])
+    ...mask,
+    exemptions: (rule.spec.exemptions ?? [])
       .filter(({ identities }) => namesIdentity(identities, identity))
       .map(({ reason, ticket, expiresAt }) => ({
         reason,
         ...(ticket !== undefined && { ticket }),
         expiresAt,
       })),
-    ...(keyed && key.ok && { key: maskingKey(key.value ?? installationKey, target.metadata) }),
   };
-}
-
-function refOf(object: Policy | Stored<'MaskingRule'>, rule: string): RuleRef {
-  const { namespace, name, generation } = object.metadata;
-  return { kind: object.kind, namespace, object: name, rule, generation };
 }

@@ -8,7 +8,7 @@ import { isOpenTo, targetsOf } from '../controllers/open-targets.ts';
 import { resolveAuthorities, resolveCredential } from '../controllers/secrets.ts';
 import { keyOf, Snapshot, watchedKinds } from '../controllers/snapshot.ts';
 import type { ResourceStore, Stored, WatchBatch } from '../store/resource-store.ts';
-import { bundleFor } from './bundle.ts';
+import { bundleFor, bundleInputs } from './bundle.ts';
 
 type Identity = Stored<'MachineIdentity'>;
 type Target = Stored<'Target'>;
@@ -27,6 +27,8 @@ export interface PolicyStateOptions {
 interface CachedBundle {
   /** Of the snapshot, when it was last made or found unchanged. */
   revision: number;
+  /** See bundleInputs. */
+  inputs: string;
   readonly bundle: PolicyBundle;
 }
 
@@ -94,12 +96,19 @@ export class PolicyState {
     const { revision } = this.#snapshot;
     if (cached?.revision === revision) return cached.bundle;
     const { installationKey, rules } = this.#options;
-    const bundle = bundleFor(identity, this.#snapshot, installationKey, rules);
-    if (cached !== undefined && cached.bundle.digest === bundle.digest) {
+    const inputs = bundleInputs(identity, this.#snapshot, installationKey, rules);
+    if (cached?.inputs === inputs) {
       cached.revision = revision;
       return cached.bundle;
     }
-    this.#bundles.set(identityUid, { revision, bundle });
+    const bundle = bundleFor(identity, this.#snapshot, installationKey, rules);
+    // Nothing in it may have changed all the same: whoever holds it need not be told.
+    if (cached !== undefined && cached.bundle.digest === bundle.digest) {
+      cached.revision = revision;
+      cached.inputs = inputs;
+      return cached.bundle;
+    }
+    this.#bundles.set(identityUid, { revision, inputs, bundle });
     return bundle;
   }
 
