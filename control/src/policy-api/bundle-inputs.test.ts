@@ -89,11 +89,12 @@ const states: readonly (readonly (Stored | undefined)[])[] = [
   ],
 ];
 
-/** As stores do it: every change has a version of its own, and a generation stands for a spec. */
+/** As stores do it: every change has a version of its own; a generation stands for a spec, and where there is none for a version. */
 function versioned(object: Stored, at: number, version: number): Stored {
   const specOf = (one: Stored | undefined): string =>
     JSON.stringify((one as { readonly spec?: unknown } | undefined)?.spec);
-  const generation = 1 + states[at]!.findIndex((one) => specOf(one) === specOf(object));
+  const generation =
+    'spec' in object ? 1 + states[at]!.findIndex((one) => specOf(one) === specOf(object)) : version;
   const metadata = { ...object.metadata, generation, resourceVersion: String(version) };
   return { ...object, metadata } as Stored;
 }
