@@ -46,9 +46,9 @@ export function ineligibility(
   if (asked === injectDisabled && !isRequired(namespace)) {
     return skipped('OptedOut', `the pod has the label ${injectLabel}: ${injectDisabled}`);
   }
-  const target = protecting(pod, context);
-  if (target !== undefined) {
-    return skipped('IsTarget', `a Service of Target ${target} selects the pod`);
+  const [target] = protectingTargets(pod, context);
+  if (target !== undefined && !isRequired(namespace)) {
+    return skipped('IsTarget', `a Service of Target ${target.metadata.name} selects the pod`);
   }
   const [reason, message] = obstacle(pod) ?? [];
   if (reason === undefined || message === undefined) return undefined;
@@ -87,19 +87,25 @@ function obstacle({ spec }: CheckedPod): readonly [Obstacle, string] | undefined
   return spec.os?.name === 'windows' ? ['UnsupportedOS', 'the pod is for Windows'] : undefined;
 }
 
-/** The Target of the pod's namespace whose Service leads to the pod. */
-function protecting(pod: CheckedPod, context: InjectionContext): string | undefined {
-  const { namespace, localTargets, services, settings } = context;
+/**
+ * The Targets of the pod's namespace whose Service leads to the pod. Where a sidecar is required this excuses
+ * from none, or whoever may make a Service and a Target could let pods out; but those Targets are not mapped,
+ * so that the pod still finds itself and its likes.
+ */
+export function protectingTargets(
+  pod: CheckedPod,
+  { namespace, localTargets, services, settings }: InjectionContext,
+): readonly Stored<'Target'>[] {
   const selecting = new Set(
     services(namespace.name)
       .filter(({ selector }) => selects(selector, pod.metadata?.labels))
       .map(({ name }) => name),
   );
-  if (selecting.size === 0) return undefined;
-  return localTargets.find((target) => {
+  if (selecting.size === 0) return [];
+  return localTargets.filter((target) => {
     const service = serviceOf(target, settings.clusterDomain);
     return service !== undefined && selecting.has(service);
-  })?.metadata.name;
+  });
 }
 
 /** The Service of the Target's own namespace that its host names; of `pod.service.namespace.svc`, the Service. */

@@ -11,7 +11,10 @@ export function jsonPatch(from: unknown, to: unknown): readonly JsonPatchOperati
 
 function difference(from: unknown, to: unknown, path: string): readonly JsonPatchOperation[] {
   if (Array.isArray(from) && Array.isArray(to)) return listDifference(from, to, path);
-  if (isObject(from) && isObject(to)) return objectDifference(from, to, path);
+  // Of another name it is another thing: a patch that makes one of the other would be harder to read.
+  if (isObject(from) && isObject(to) && from.name === to.name) {
+    return objectDifference(from, to, path);
+  }
   return from === to ? [] : [{ op: 'replace', path, value: to }];
 }
 

@@ -6,6 +6,7 @@ import {
   type InjectionService,
   ineligibility,
   isRequired,
+  protectingTargets,
 } from './eligibility.ts';
 import { listenEntries } from './listen.ts';
 import { lockdownOf, lockdownProblem } from './lockdown.ts';
@@ -48,9 +49,11 @@ export function renderPod(pod: CheckedPod, context: InjectionContext): Injection
 
   const { spec } = pod;
   const { namespace, settings } = context;
+  const itself = new Set(protectingTargets(pod, context).map(keyOf));
+  const targets = context.targets.filter((target) => !itself.has(keyOf(target)));
   const map = mapTargets({
     namespace: namespace.name,
-    targets: context.targets,
+    targets,
     hostAliases: spec.hostAliases ?? [],
     clusterDomain: settings.clusterDomain,
     hasService: (space, service) => context.services(space).some(({ name }) => name === service),
@@ -65,7 +68,7 @@ export function renderPod(pod: CheckedPod, context: InjectionContext): Injection
   }
   const sysctls = sysctlsFor(spec, map);
   if ('outcome' in sysctls) return sysctls;
-  const containers = ourContainers(spec, context, pods, map);
+  const containers = ourContainers(spec, settings, targets, pods, map);
   if ('outcome' in containers) return containers;
   return {
     outcome: 'Injected',
@@ -87,10 +90,13 @@ export function renderPod(pod: CheckedPod, context: InjectionContext): Injection
   };
 }
 
+const keyOf = ({ metadata }: Stored<'Target'>): string => `${metadata.namespace}/${metadata.name}`;
+
 /** First of all containers, so that the pod's init containers are governed too; the lockdown before the sidecar. */
 function ourContainers(
   spec: PodSpec,
-  { settings, targets }: InjectionContext,
+  settings: InjectionSettings,
+  targets: readonly Stored<'Target'>[],
   { lockdown, logLevel, resources = settings.sidecarResources }: PodSettings,
   map: TargetMap,
 ): readonly Container[] | Refused {
