@@ -254,16 +254,32 @@ describe('Contact', () => {
   });
 
   test('after a silence the watches are opened anew, as they may hang', async () => {
+    const silent = nextWord();
     (await server.take()).destroy();
+    await silent;
+    expect(told).toEqual(['reconnect']);
     const exchange = await server.take();
     const word = nextWord();
     exchange.list([], '1');
     await word;
-    expect(told).toEqual(['reconnect']);
+    expect(told).toEqual(['reconnect', 'reconnect']); // when it fell silent, and now
     const again = nextWord();
     (await server.take()).list([], '1');
     await again;
-    expect(told).toEqual(['reconnect', 'confirmed']);
+    expect(told.at(-1)).toBe('confirmed');
+  });
+
+  test('an answer on a new connection says nothing of watches on the old one', async () => {
+    for (const close of [true, false]) {
+      const word = nextWord();
+      (await server.take()).list([], '1', undefined, close);
+      await word;
+    }
+    expect(told).toEqual(['confirmed', 'reconnect']);
+    const word = nextWord();
+    (await server.take()).list([], '1');
+    await word;
+    expect(told.at(-1)).toBe('confirmed');
   });
 
   test('stopping does not wait for an answer', async () => {
@@ -297,6 +313,8 @@ describe('EventRecorder', () => {
       ...around,
     });
   });
+
+  afterEach(() => recorder.stop());
 
   const answer = (exchange: Exchange): Record<string, unknown> => {
     const written = JSON.parse(exchange.body) as { readonly metadata: { readonly name: string } };
@@ -375,10 +393,13 @@ describe('EventRecorder', () => {
     for (let round = 0; round < 1500; round += 1) {
       recorder.record({ ...subject, name: `pod-${round}` }, details);
     }
-    await server.take();
+    const exchange = await server.take();
     expect(await around.registry.metrics()).toMatch(
       /chaperone_kubernetes_events_dropped_total\{cause="QueueFull"\} (499|500)/,
     );
+    await recorder.stop();
+    await exchange.closed;
+    expect(server.pending()).toBe(0);
   });
 
   test('long texts are cut, odd names are made fit', async () => {

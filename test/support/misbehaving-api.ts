@@ -19,7 +19,8 @@ export interface Exchange {
   /** Resolves when the client has gone or the answer is whole. */
   readonly closed: Promise<void>;
   json(value: unknown, code?: number): void;
-  list(items: readonly object[], resourceVersion: string, next?: string): void;
+  /** `close`: and closes the connection, as one that shuts down. */
+  list(items: readonly object[], resourceVersion: string, next?: string, close?: boolean): void;
   /** An answer that is no success: a Status object. */
   status(code: number, reason: string, message: string, headers?: Record<string, string>): void;
   /** Raw: for what is no Status. */
@@ -120,7 +121,8 @@ function exchangeOf(request: IncomingMessage, response: ServerResponse, body: st
     body,
     closed: new Promise((resolve) => response.on('close', resolve)),
     json,
-    list(items, resourceVersion, next) {
+    list(items, resourceVersion, next, close = false) {
+      if (close) response.setHeader('Connection', 'close');
       json({ kind: 'List', metadata: { resourceVersion, ...(next && { continue: next }) }, items });
     },
     status(code, reason, message, headers) {

@@ -8,10 +8,24 @@ type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
  */
 export class SharedKubeConfig extends KubeConfig {
   #shared: Dispatcher | undefined;
+  #connections = 0;
+
+  /**
+   * Connections opened so far. When it grows, the server may have retired the one that the watches are on:
+   * a server that shuts down lets them stay open, and says nothing over them any more.
+   */
+  get connections(): number {
+    return this.#connections;
+  }
 
   override async applySecurityAuthentication(context: RequestContext): Promise<void> {
     await super.applySecurityAuthentication(context);
-    this.#shared ??= context.getDispatcher();
+    if (this.#shared === undefined) {
+      this.#shared = context.getDispatcher();
+      this.#shared?.on('connect', () => {
+        this.#connections += 1;
+      });
+    }
     if (this.#shared !== undefined) context.setDispatcher(this.#shared);
   }
 

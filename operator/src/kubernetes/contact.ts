@@ -16,9 +16,9 @@ export interface Follower {
 
 /**
  * Asks the API server every 2 s for a consistent read, on the connection that the watches share. A watch
- * over which nothing comes is quiet or dead: the answers say that it is quiet, so that "up to date as of"
- * is known to seconds; and once the server answers again after a silence, the watches are opened anew
- * instead of hanging for up to 90 s.
+ * over which nothing comes is quiet or dead: an answer on the same connection says that it is quiet, so that
+ * "up to date as of" is known to seconds. When the server falls silent, when it answers again, and when it
+ * answers on a new connection, the watches are opened anew instead of hanging for up to 90 s.
  */
 export class Contact {
   readonly #api: KubernetesApi;
@@ -30,6 +30,8 @@ export class Contact {
   #timer: Timer | undefined;
   #asking: Promise<void> | undefined;
   #silences = 0;
+  /** See SharedKubeConfig.connections; undefined: whatever the next answer finds. */
+  #connections: number | undefined;
 
   /** `type` is one that the program may list, in `namespace` if one is given. */
   constructor(api: KubernetesApi, type: ResourceType, clock: Clock, namespace?: string) {
@@ -71,14 +73,26 @@ export class Contact {
     try {
       const { signal } = this.#stopping;
       await this.#api.listPage(this.#type, options, { signal, timeoutMs });
-      if (this.#silences >= lostAfter) for (const follower of this.#followers) follower.reconnect();
-      else for (const follower of this.#followers) follower.confirm(sentUs);
+      const { connections } = this.#api.config;
+      const sameConnection = this.#connections === undefined || this.#connections === connections;
+      if (this.#silences < lostAfter && sameConnection) {
+        this.#connections = connections;
+        for (const follower of this.#followers) follower.confirm(sentUs);
+      } else {
+        // They may open connections of their own: the next answer says how many it takes.
+        this.#connections = undefined;
+        for (const follower of this.#followers) follower.reconnect();
+      }
       this.#silences = 0;
     } catch (error) {
+      if (this.#stopping.signal.aborted) return;
       const { reason } = toApiError(error);
+      const before = this.#silences;
       // An answer of any other kind is an answer, but none that says that the server is up to date.
       if (reason === networkReason) this.#silences += lostAfter;
       else if (reason === timeoutReason) this.#silences += 1;
+      const isLost = before < lostAfter && this.#silences >= lostAfter;
+      if (isLost) for (const follower of this.#followers) follower.reconnect();
     }
   }
 }

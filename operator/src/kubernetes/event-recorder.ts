@@ -6,7 +6,7 @@ import type { KubernetesApi } from './client.ts';
 import type { KubernetesMetrics } from './metrics.ts';
 import type { KubernetesObject } from './object.ts';
 import { resourceTypes } from './resource-types.ts';
-import { microTime } from './time.ts';
+import { microTime, pause } from './time.ts';
 
 /** Objects hold their Events one by one: a burst of different ones, then one every 5 minutes. */
 const burst = 25;
@@ -15,6 +15,7 @@ const refillMs = 300_000;
 const seriesMs = 360_000;
 /** How often counts are written. */
 const flushMs = 30_000;
+const stopMs = 2000;
 const maxQueued = 1000;
 const maxRemembered = 4096;
 const maxNoteChars = 1024;
@@ -67,6 +68,7 @@ export class EventRecorder {
   readonly #queue: (() => Promise<void>)[] = [];
   #writing: Promise<void> | undefined;
   #timer: Timer | undefined;
+  readonly #stopping = new AbortController();
   #stopped = false;
 
   constructor(options: EventRecorderOptions) {
@@ -109,10 +111,16 @@ export class EventRecorder {
     await this.#writing;
   }
 
-  /** As flush; afterwards nothing is recorded. */
+  /** As flush, but for 2 s at the most: what is not written then is given up. Nothing is recorded any more. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    await this.flush();
+    const { clock } = this.#options;
+    const written = new AbortController();
+    const flushed = this.flush().finally(() => written.abort());
+    await pause(clock, stopMs, written.signal);
+    this.#queue.length = 0;
+    this.#stopping.abort();
+    await flushed;
   }
 
   #spend(about: string): boolean {
@@ -178,7 +186,9 @@ export class EventRecorder {
       reportingController: controller,
       reportingInstance: instance.slice(0, 128),
     };
-    const { metadata } = await api.create<KubernetesObject>(resourceTypes.Event, event);
+    const { metadata } = await api.create<KubernetesObject>(resourceTypes.Event, event, {
+      signal: this.#stopping.signal,
+    });
     series.name = metadata.name;
   }
 
@@ -190,6 +200,7 @@ export class EventRecorder {
       resourceTypes.Event,
       { namespace, name },
       { series: { count, lastObservedTime: microTime(series.lastUs) } },
+      { signal: this.#stopping.signal },
     );
   }
 }

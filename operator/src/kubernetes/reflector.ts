@@ -60,6 +60,7 @@ export class Reflector<T extends Cached = KubernetesObject> {
   /** Where to watch from; undefined: list first. */
   #from: string | undefined;
   #pageSize = pageSize;
+  #listing = false;
   #openSinceUs: number | undefined;
   #contactUs: number | undefined;
   #progress = false;
@@ -154,9 +155,12 @@ export class Reflector<T extends Cached = KubernetesObject> {
     this.#contactUs = Math.max(this.#contactUs ?? sentUs, sentUs);
   }
 
-  /** Opens the watch anew from where it is: for when the server was away and the watch may hang. */
+  /**
+   * Opens the watch anew from where it is, at once if it was about to be tried again: for when the server
+   * was away, and the watch may hang. A list under way goes on.
+   */
   reconnect(): void {
-    if (this.#openSinceUs !== undefined) this.#attempt.abort();
+    if (!this.#listing) this.#attempt.abort();
   }
 
   async #run(): Promise<void> {
@@ -179,6 +183,7 @@ export class Reflector<T extends Cached = KubernetesObject> {
     const { api, type, selection, clock, metrics } = this.#options;
     const startUs = clock.monotonicUs();
     metrics.lists.inc({ name: this.name });
+    this.#listing = true;
     try {
       const objects: T[] = [];
       let resourceVersion = '';
@@ -201,6 +206,8 @@ export class Reflector<T extends Cached = KubernetesObject> {
       // The pages ended with the version they were of; one page cannot.
       if (error instanceof ApiError && error.isExpired) this.#pageSize = 0;
       throw error;
+    } finally {
+      this.#listing = false;
     }
     if (!this.#hasSynced) {
       this.#hasSynced = true;
