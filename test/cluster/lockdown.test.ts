@@ -1,0 +1,111 @@
+/** Going around the sidecar on a real cluster: with lockdown nowhere, without it no further than the database's login. */
+import {
+  egressAnnotation,
+  egressLockdown,
+  injectEnabled,
+  injectLabel,
+} from '@chaperone/core/injection/names.ts';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
+import { type Database, databaseAddress, startDatabase } from './support/database.ts';
+import { apply, get } from './support/kubectl.ts';
+import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
+import { exec, ready } from './support/pods.ts';
+import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
+import { psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
+
+const account = 'shop';
+let data: string;
+let tenant: string;
+let database: Database;
+/** Of the Service, and of the pod behind it. */
+let service: string;
+let pod: string;
+
+beforeAll(async () => {
+  data = await makeNamespace('data');
+  tenant = await makeNamespace('tenant', {
+    [injectLabel]: injectEnabled,
+    'chaperone.dev/foreign-targets': 'accept',
+  });
+  database = await startDatabase(data);
+  await installChaperone({ targetNamespaces: [data] });
+  const access = { namespace: tenant, serviceAccount: account };
+  const [login, target] = shopTarget(database, [tenant]);
+  const spec = { ...target!.spec, lockdownPorts: [5432] };
+  await apply([
+    login!,
+    { ...target!, spec },
+    shopIdentity(access),
+    ...shopPolicies(database, access),
+  ]);
+  await apply(
+    [
+      serviceAccount(account),
+      workloadDeployment({ name: 'open', serviceAccount: account }),
+      workloadDeployment({
+        name: 'locked',
+        serviceAccount: account,
+        annotations: { [egressAnnotation]: egressLockdown },
+      }),
+    ],
+    tenant,
+  );
+  await ready('deployment/open', tenant);
+  await ready('deployment/locked', tenant);
+  service = (await get('service', database.name, '-n', data)).spec.clusterIP;
+  pod = await databaseAddress(database);
+});
+
+afterAll(async () => {
+  await uninstallChaperone();
+  await deleteNamespace(tenant, data, releaseNamespace);
+});
+
+/** With the host's own name given for TLS, as an attacker who knows it would. */
+const direct = (workload: string, address: string, parameters = '') =>
+  psql(
+    tenant,
+    `deployment/${workload}`,
+    database,
+    'SELECT ssn FROM customers',
+    `hostaddr=${address} sslmode=require ${parameters}`,
+  );
+
+test.each(['open', 'locked'])('by name, %s is governed', async (workload) => {
+  const ask = (sql: string) => psql(tenant, `deployment/${workload}`, database, sql);
+  expect(await ask('SELECT count(*) FROM orders')).toMatchObject({ ok: true, rows: '200' });
+  expect((await ask('SELECT ssn FROM customers WHERE id = 1')).rows).toMatch(/^\*{7}\d{4}$/);
+  expect((await ask('SELECT * FROM employees')).error).toContain('42501');
+});
+
+describe('by address, past the sidecar', () => {
+  test('without lockdown there is a server, and no password for it', async () => {
+    for (const address of [service, pod]) {
+      const answer = await direct('open', address);
+      expect(answer.ok).toBe(false);
+      expect(answer.error).toMatch(/no password supplied/);
+    }
+  });
+
+  test('with lockdown there is nothing, not even with the password', async () => {
+    const { user, password } = database.shop;
+    const login = `user=${user} password=${password}`;
+    for (const address of [service, pod]) {
+      // The password is right: without lockdown it opens the database.
+      expect(await direct('open', address, login)).toMatchObject({ ok: true });
+      for (const parameters of ['', login]) {
+        const answer = await direct('locked', address, parameters);
+        expect(answer.ok).toBe(false);
+        expect(answer.error).toMatch(/Connection refused/);
+      }
+    }
+  });
+
+  test('with lockdown the rest of the world is as before', async () => {
+    const argv = ['getent', 'hosts', `chaperone-policy-api.${releaseNamespace}.svc.cluster.local`];
+    expect(await exec(tenant, 'deployment/locked', argv, { container: 'app' })).toMatchObject({
+      code: 0,
+    });
+  });
+});
