@@ -17,6 +17,8 @@ export interface PolicyApiOptions {
 /** The token was not taken: a new one has to be attested for. */
 export class TokenRejected extends Error {}
 
+/** A replica that takes longer is given up: another one may answer. */
+const timeoutMs = 5000;
 /** No bundle of one identity comes near; a longer answer is not the policy API's. */
 const maxResponseBytes = 1024 * 1024;
 
@@ -98,7 +100,7 @@ export class PolicyApi {
     if (this.#client === undefined || ca !== this.#ca) {
       this.#client?.close();
       this.#ca = ca;
-      this.#client = new HttpClient({ baseUrl, ca, clock, maxResponseBytes });
+      this.#client = new HttpClient({ baseUrl, ca, clock, timeoutMs, maxResponseBytes });
     }
     return this.#client;
   }

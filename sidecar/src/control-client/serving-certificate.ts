@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import type { CertificateRequest } from '@chaperone/core/control/wire.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
@@ -24,6 +25,7 @@ const renewAfter = 2 / 3;
 const leastRenewMs = 60_000;
 const firstRetryMs = 1000;
 const maxRetryMs = 60_000;
+const refusedRetryMs = 10 * 60_000;
 
 /**
  * The certificate that callers are shown, for the names of the targets that we stand in for. The key is made
@@ -104,7 +106,8 @@ export class ServingCertificate implements ServerTls {
       this.#backoff.reset();
       return Math.max(leastRenewMs, (expiresMs - clock.nowMs()) * renewAfter);
     } catch (error) {
-      const delayMs = this.#backoff.next();
+      // Nothing that trying again would change: other targets would.
+      const delayMs = error instanceof ControlRefusal ? refusedRetryMs : this.#backoff.next();
       logger.warn({ err: error, retryInMs: delayMs }, 'no serving certificate');
       return delayMs;
     }
