@@ -1,9 +1,12 @@
 /** Governance's verdict on pods, by what kubectl shows. */
+import { isIP } from 'node:net';
 import { targetsOf } from '@chaperone/control/controllers/open-targets.ts';
 import { objectKey, type Snapshot } from '@chaperone/control/controllers/snapshot.ts';
+import { governanceContext } from '@chaperone/control/governance/context.ts';
 import {
   type GovernanceContext,
   isOptedIn,
+  isTarget,
   judgePod,
   type PodFinding,
   sidecarOf,
@@ -21,7 +24,6 @@ import {
   lockdownContainer,
 } from '@chaperone/core/injection/names.ts';
 import { subjectConflicts } from '@chaperone/core/resources/subjects.ts';
-import { targetNames } from '@chaperone/core/resources/target-names.ts';
 import type { ClusterView } from './cluster-view.ts';
 
 export type Identity = Stored<'MachineIdentity'>;
@@ -57,7 +59,7 @@ export function judgePods(cluster: ClusterView): readonly JudgedPod[] {
         view,
         governed: sidecarOf(view) !== undefined,
         optedIn: isOptedIn(view, context),
-        isTarget: context.isTarget(view),
+        isTarget: isTarget(view, context),
         lockdown: view.containers.some(({ name }) => name === lockdownContainer),
         identity: identities.get(`${namespace}/${view.serviceAccount}`),
         findings: judgePod(view, context),
@@ -82,29 +84,22 @@ export function openTargets(namespace: string, cluster: ClusterView): readonly T
 
 function contextOf(namespace: string, cluster: ClusterView): GovernanceContext {
   const { snapshot, installation, services } = cluster;
-  const domain = installation?.rules.clusterDomain ?? 'cluster.local';
-  const own = snapshot.all('Target').filter(({ metadata }) => metadata.namespace === namespace);
-  const names = new Set(
-    own.flatMap(({ spec }) => targetNames(spec.host, spec.aliases ?? [], domain, namespace)),
-  );
-  const selectors = services
-    .filter(
-      (service) => service.namespace === namespace && names.has(`${service.name}.${namespace}.svc`),
-    )
-    .map(({ selector }) => Object.entries(selector))
-    .filter((selector) => selector.length > 0);
   const sidecarImage = installation?.sidecarImage;
-  return {
-    namespaceLabels: snapshot.get('Namespace', '', namespace)?.metadata.labels ?? {},
+  const { identified: _, ...context } = governanceContext(namespace, {
+    snapshot,
+    services: services.filter((service) => service.namespace === namespace),
+    // Names alone are mapped; what else keeps a target from being mapped, the injector has told.
+    targets: new Set(
+      openTargets(namespace, cluster)
+        .filter(({ spec }) => isIP(spec.host) === 0)
+        .map(objectKey),
+    ),
     excluded: installation?.excludedNamespaces.includes(namespace) ?? false,
     ...(sidecarImage !== undefined && { sidecarImage }),
-    targets: new Set(openTargets(namespace, cluster).map(objectKey)),
-    targetSecrets: new Map(
-      own.map(({ metadata, spec }) => [spec.credentials.secretRef.name, metadata.name]),
-    ),
-    isTarget: ({ metadata: { labels } }) =>
-      selectors.some((selector) => selector.every(([key, value]) => labels[key] === value)),
-  };
+    clusterDomain: installation?.rules.clusterDomain ?? 'cluster.local',
+  });
+  // Pods without an identity are told of apart, with what creates one.
+  return context;
 }
 
 /** By `namespace/name` of the ServiceAccount; of two identities with one, the older has it. */

@@ -44,12 +44,19 @@ export function governanceContext(
     targetSecrets: new Map(
       own.map(({ metadata, spec }) => [spec.credentials.secretRef.name, metadata.name]),
     ),
-    isTarget: ({ metadata: { labels } }) =>
-      selectors.some((selector) => selector.every(([key, value]) => labels[key] === value)),
+    standsFor: ({ metadata: { labels } }) =>
+      selectors
+        .filter(({ selector }) => selector.every(([key, value]) => labels[key] === value))
+        .map(({ target }) => target),
   };
 }
 
-type Selector = readonly (readonly [label: string, value: string])[];
+interface TargetSelector {
+  /** `namespace/name`. */
+  readonly target: string;
+  /** Never empty: an empty one selects no pods. */
+  readonly selector: readonly (readonly [label: string, value: string])[];
+}
 
 /** Of the Services that a Target of their own namespace is reached by. */
 function targetSelectors(
@@ -57,17 +64,18 @@ function targetSelectors(
   services: readonly ServiceView[],
   namespace: string,
   clusterDomain: string,
-): readonly Selector[] {
-  const names = new Set(
-    targets.flatMap(({ spec }) => targetNames(spec.host, [], clusterDomain, namespace)),
-  );
-  const isNamed = (service: string): boolean => {
-    const full = `${service}.${namespace}.svc`;
-    // A pod of a headless Service is reached under a name of its own.
-    return names.has(full) || [...names].some((name) => name.endsWith(`.${full}`));
-  };
-  return services
-    .filter(({ name }) => isNamed(name))
-    .map(({ selector = {} }) => Object.entries(selector))
-    .filter((selector) => selector.length > 0);
+): readonly TargetSelector[] {
+  const selecting = services.flatMap(({ name, selector = {} }) => {
+    const entries = Object.entries(selector);
+    return entries.length === 0 ? [] : [{ name: `${name}.${namespace}.svc`, entries }];
+  });
+  return targets.flatMap(({ metadata, spec }) => {
+    const names = targetNames(spec.host, [], clusterDomain, namespace);
+    return selecting
+      .filter(({ name }) =>
+        // A pod of a headless Service is reached under a name of its own.
+        names.some((host) => host === name || host.endsWith(`.${name}`)),
+      )
+      .map(({ entries }) => ({ target: `${namespace}/${metadata.name}`, selector: entries }));
+  });
 }

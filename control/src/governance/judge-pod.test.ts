@@ -22,11 +22,13 @@ const snapshot = snapshotOf(
     host: 'orders-db.pay.svc.cluster.local',
     credentials: { secretRef: { name: 'orders-password' } },
   }),
+  stored('Target', 'strict/own', { host: 'own.strict.svc' }),
   stored('Target', 'pay/shard', { host: 'shard-0.shards.pay.svc' }),
 );
 const services = [
   { name: 'orders-db', selector: { app: 'db' } },
   { name: 'shards', selector: { app: 'shard' } },
+  { name: 'own', selector: { app: 'own' } },
   { name: 'web', selector: { app: 'web' } },
   { name: 'orders', selector: {} },
 ];
@@ -183,6 +185,19 @@ describe('judgePod', () => {
       { metadata: { labels: { app: 'db' } }, spec: { volumes: [secret] } },
       [],
     ],
+    [
+      'the database with the password of another',
+      { metadata: { labels: { app: 'shard' } }, spec: { volumes: [secret] } },
+      ['CredentialAccess SecretMounted'],
+    ],
+    [
+      'a governed pod behind a target, which is not mapped into it',
+      {
+        ...governed({ initContainers: [sidecar(listen('data/stock')), lockdown] }),
+        metadata: { labels: { app: 'db' } },
+      },
+      [],
+    ],
     ['a shard of a headless Service', { metadata: { labels: { app: 'shard' } } }, []],
     [
       'one behind a Service of no target',
@@ -202,6 +217,8 @@ describe('judgePod', () => {
     expect(findings(asked('enabled'), 'plain')).toEqual(['Ungoverned MadeBefore']);
     expect(findings(asked('disabled'), 'strict')).toEqual(['Ungoverned MadeBefore']);
     expect(findings({}, 'pay', true)).toEqual([]);
+    const own = { metadata: { labels: { app: 'own' } } };
+    expect(findings(own, 'strict')).toEqual(['Ungoverned MadeBefore']);
   });
 });
 

@@ -54,8 +54,8 @@ export interface GovernanceContext {
   readonly identified?: ReadonlySet<string>;
   /** Secrets of the pod's namespace that Targets use, each with that Target's name. */
   readonly targetSecrets: ReadonlyMap<string, string>;
-  /** Whether the pod is itself what a Target of its namespace stands for. */
-  readonly isTarget: (pod: PodView) => boolean;
+  /** The Targets of its namespace, `namespace/name`, that the pod is itself behind. */
+  readonly standsFor: (pod: PodView) => readonly string[];
 }
 
 /** Whether the pod is to have a sidecar, by label of its own or of its namespace. */
@@ -67,6 +67,14 @@ export function isOptedIn(pod: PodView, context: GovernanceContext): boolean {
   return asked !== injectDisabled || namespaceLabels[requiredLabel] === 'true';
 }
 
+/**
+ * Whether the pod is what a Target protects, and so left alone. Where a sidecar is required nothing is, or
+ * whoever may make a Service and a Target could let pods out.
+ */
+export function isTarget(pod: PodView, context: GovernanceContext): boolean {
+  return context.namespaceLabels[requiredLabel] !== 'true' && context.standsFor(pod).length > 0;
+}
+
 /** Whether a container bears the sidecar's name; whether it is ours, admission has seen to. */
 export function sidecarOf(pod: PodView): PodView['containers'][number] | undefined {
   return pod.containers.find(({ name, kind }) => name === sidecarContainer && kind === 'Init');
@@ -75,10 +83,9 @@ export function sidecarOf(pod: PodView): PodView['containers'][number] | undefin
 /** Nothing for pods that do not concern us, or have ended. */
 export function judgePod(pod: PodView, context: GovernanceContext): readonly PodFinding[] {
   if (!isLive(pod)) return [];
-  const target = context.isTarget(pod);
   const sidecar = sidecarOf(pod);
   const governed = sidecar !== undefined;
-  const optedIn = isOptedIn(pod, context) && !target;
+  const optedIn = isOptedIn(pod, context) && !isTarget(pod, context);
   const findings: PodFinding[] = [];
   const add = (
     finding: PodFindingKind,
@@ -89,9 +96,7 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
     findings.push({ finding, reason, message, severity });
   };
 
-  // What is protected needs its own password.
-  const secrets = target ? [] : credentials(pod, context);
-  for (const { secret, how } of secrets) {
+  for (const { secret, how } of credentials(pod, context)) {
     add(
       'CredentialAccess',
       'Problem',
@@ -126,7 +131,7 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
     const message = `its sidecar is ${sidecar.image}, and new pods get ${sidecarImage}: restart it`;
     add('OldSidecar', 'Restart', 'OldSidecar', message);
   }
-  const missing = missingTargets(sidecar.targets, context.targets);
+  const missing = missingTargets(pod, sidecar.targets, context);
   if (missing.length > 0) {
     const shown = missing.slice(0, maxShown).join(', ');
     const more = missing.length > maxShown ? ` and ${missing.length - maxShown} more` : '';
@@ -178,24 +183,33 @@ function whyUngoverned(pod: PodView): readonly [reason: string, message: string]
 }
 
 function missingTargets(
+  pod: PodView,
   mapped: readonly string[] | undefined,
-  wanted: ReadonlySet<string>,
+  { targets, standsFor }: GovernanceContext,
 ): readonly string[] {
-  const has = new Set(mapped ?? []);
-  return [...wanted].filter((target) => !has.has(target)).sort();
+  // What it is behind itself is not mapped into it.
+  const has = new Set([...(mapped ?? []), ...standsFor(pod)]);
+  return [...targets].filter((target) => !has.has(target)).sort();
 }
 
 function credentials(
   pod: PodView,
-  { targetSecrets }: GovernanceContext,
+  { targetSecrets, standsFor }: GovernanceContext,
 ): readonly { readonly secret: string; readonly how: 'Mount' | 'Environment' }[] {
   if (targetSecrets.size === 0) return [];
-  const mounted = pod.mountedSecrets.filter((name) => targetSecrets.has(name));
+  const { namespace } = pod.metadata;
+  // What is protected needs its own password, and no other one's.
+  const own = new Set(standsFor(pod));
+  const isForeign = (secret: string): boolean => {
+    const target = targetSecrets.get(secret);
+    return target !== undefined && !own.has(`${namespace}/${target}`);
+  };
+  const mounted = pod.mountedSecrets.filter(isForeign);
   const inEnvironment = new Set(pod.containers.flatMap(({ secrets }) => secrets));
   return [
     ...mounted.map((secret) => ({ secret, how: 'Mount' as const })),
     ...[...inEnvironment]
-      .filter((name) => targetSecrets.has(name) && !mounted.includes(name))
+      .filter((name) => isForeign(name) && !mounted.includes(name))
       .map((secret) => ({ secret, how: 'Environment' as const })),
   ];
 }
