@@ -104,11 +104,25 @@ test('a stock client of the tenant, unchanged, is governed: allowed, masked, ref
   expect(await ask("UPDATE orders SET status = 'paid' WHERE id = 4")).toMatchObject({ ok: true });
   expect(await askDatabase(database, 'SELECT status FROM orders WHERE id = 4')).toBe('paid');
 
-  const verdicts = await waitFor(async () => {
-    const events = await recordedEvents({ identity: `${tenant}/${reports}` });
-    return events.length >= 4 && events;
-  });
-  expect(JSON.stringify(verdicts)).toContain('employees');
+  const decided = await waitFor(
+    async () => {
+      const question = { identity: `${tenant}/${reports}`, type: 'OperationDecided' };
+      const events = await recordedEvents(question);
+      return events.length >= 4 && events;
+    },
+    { what: 'four decisions to be on record' },
+  );
+  const verdicts = decided.map(({ verdict, operations }) => [
+    verdict,
+    operations[0].verb,
+    operations[0].resource.at(-1),
+  ]);
+  expect(verdicts).toEqual([
+    ['Allow', 'Select', 'orders'],
+    ['Allow', 'Select', 'customers'],
+    ['Deny', 'Select', 'employees'],
+    ['Allow', 'Update', 'orders'],
+  ]);
 });
 
 test('an upgrade brings a changed resource definition, and what was governed stays so', async () => {

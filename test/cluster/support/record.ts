@@ -2,7 +2,7 @@
 import { releaseNamespace } from './chaperone.ts';
 import { exec } from './pods.ts';
 
-/** An event as api/collector.openapi.yaml has it. */
+/** An event as api/events.schema.json has it. */
 // biome-ignore lint/suspicious/noExplicitAny: tests read any field of any event
 export type RecordedEvent = Record<string, any>;
 
@@ -25,23 +25,24 @@ const ask = (path) => new Promise((resolve, reject) => {
 });
 (async () => {
   const path = process.argv[1];
-  const items = [];
+  const events = [];
   let cursor;
   do {
     const answer = await ask(cursor === undefined ? path : path + '&cursor=' + encodeURIComponent(cursor));
-    if (answer.items === undefined) return process.stdout.write(JSON.stringify(answer));
-    items.push(...answer.items);
+    if (answer.events === undefined) return process.stdout.write(JSON.stringify(answer));
+    events.push(...answer.events);
     cursor = answer.next;
   } while (cursor !== undefined);
-  process.stdout.write(JSON.stringify(items));
+  process.stdout.write(JSON.stringify(events));
 })();
 `;
 
-/** All events that answer a question: parameters as of `GET /v1/events`. */
+/** All events that answer a question, oldest first: parameters as of `GET /v1/events`. */
 export async function recordedEvents(
   question: Readonly<Record<string, string>> = {},
 ): Promise<RecordedEvent[]> {
-  return (await ask('/v1/events', { ...question, limit: '500' })) as RecordedEvent[];
+  const views = await ask('/v1/events', { ...question, limit: '500' });
+  return (views as { readonly event: RecordedEvent }[]).map(({ event }) => event);
 }
 
 /** What each source has shipped, what is missing and what contradicts: `GET /v1/integrity`. */
