@@ -1,11 +1,13 @@
 /** The sidecar program in a pod: attested, governed, and its end. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { resolve } from 'node:path';
 import type { EventView } from '@chaperone/collector/query/render.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
 import { masking, policy } from '../support/chaperone.ts';
 import type { TestPostgres } from '../support/postgres.ts';
+import { runProgram } from '../support/programs.ts';
 import { loadShop } from '../support/shop.ts';
 import { ownAddress, SidecarLab, startReachablePostgres } from '../support/sidecar-lab.ts';
 
@@ -227,6 +229,27 @@ describe('the end of the program', () => {
     }
   });
 
+  test('SIGTERM while the collector is away: it ends in time, says what is left, and the next one ships it', async () => {
+    const lab = await SidecarLab.start({ postgres, resources, shutdownGrace: '1s' });
+    try {
+      await lab.collector.end('SIGKILL');
+      const client = await lab.connect();
+      await client.query('SELECT 1 FROM customers LIMIT 1');
+      await client.end();
+      expect(await lab.sidecar.end('SIGTERM')).toBe(0);
+      await lab.sidecar.logged('the collector has not taken everything; it is in the spool');
+      await lab.startCollector();
+      await lab.startSidecar();
+      const sessions = await lab.until(
+        () => lab.sessions(),
+        (found) => found.some(({ closed }) => closed !== undefined),
+      );
+      expect(sessions).toHaveLength(1);
+    } finally {
+      await lab.stop();
+    }
+  });
+
   test('kill -9: the next one ships what was recorded, and nothing twice', async () => {
     const lab = await SidecarLab.start({ postgres, resources });
     try {
@@ -253,6 +276,51 @@ describe('the end of the program', () => {
       await lab.stop();
     }
   });
+});
+
+test('a target that is deleted is refused with a message that says so', async () => {
+  const lab = await SidecarLab.start({ postgres, resources });
+  try {
+    const end = ended(await lab.connect());
+    lab.removeTarget();
+    expect(await end).toMatchObject({ code: '57P01' });
+    await expect(lab.connect()).rejects.toMatchObject({
+      code: '28000',
+      message: expect.stringMatching(/Target data\/orders-db is not open .*CHP-2012/),
+    });
+    expect((await lab.ops('/readyz')).status).toBe(200);
+  } finally {
+    await lab.stop();
+  }
+});
+
+test('without a policy API it is alive and not ready, and ends when it is told to', async () => {
+  const lab = await SidecarLab.start({ postgres, resources });
+  try {
+    await lab.sidecar.end('SIGKILL');
+    await lab.stopPolicyApi();
+    lab.spawnSidecar();
+    await lab.sidecar.logged('not attested');
+    expect((await lab.ops('/healthz')).status).toBe(200);
+    expect(await lab.ops('/readyz')).toMatchObject({
+      status: 503,
+      text: expect.stringContaining('attestation: not attested (CHP-2020)'),
+    });
+    expect(await lab.sidecar.end('SIGTERM')).toBe(0);
+  } finally {
+    await lab.stop();
+  }
+});
+
+test('an option that cannot be used ends it with a message', async () => {
+  const program = resolve(import.meta.dirname, '../../sidecar/src/main.ts');
+  const missing = await runProgram(process.execPath, [program]);
+  expect(missing).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('policyApiUrl is missing'),
+  });
+  const unknown = await runProgram(process.execPath, [program, '--policy-api-ulr', 'x']);
+  expect(unknown.err).toContain('did you mean --policy-api-url?');
 });
 
 test('a pod without an identity is ready, and is told so', async () => {

@@ -26,6 +26,7 @@ export interface SidecarLabOptions {
   readonly serviceAccount?: string;
   /** Of the backend; default the superuser. */
   readonly login?: { readonly username: string; readonly password: string };
+  readonly shutdownGrace?: string;
   /** Instead of the sources: where bundles are. */
   readonly bundles?: string;
 }
@@ -109,6 +110,11 @@ export class SidecarLab {
     this.write(this.#withoutIdentity(), 'base.yaml');
   }
 
+  /** The identity alone. */
+  removeTarget(): void {
+    this.write([identity('nightly-report')], 'base.yaml');
+  }
+
   #withoutIdentity(): Resource[] {
     return base(this.options).filter(({ kind }) => kind !== 'MachineIdentity');
   }
@@ -142,6 +148,16 @@ export class SidecarLab {
 
   /** A new process over the same spool; ready when this resolves. */
   async startSidecar(): Promise<void> {
+    this.spawnSidecar();
+    await this.sidecar.logged('serving');
+    await this.until(
+      () => this.ops('/readyz'),
+      ({ status }) => status === 200,
+    );
+  }
+
+  /** A new process over the same spool, which may never be ready. */
+  spawnSidecar(): void {
     const { mode = 'Pod' } = this.options;
     this.#sidecar = new ProgramProcess(this.#program('sidecar'), [], {
       CHAPERONE_MODE: mode,
@@ -155,14 +171,9 @@ export class SidecarLab {
       CHAPERONE_SPOOL_DIRECTORY: join(this.#files, 'spool'),
       CHAPERONE_OPS_HOST: '127.0.0.1',
       CHAPERONE_OPS_PORT: '0',
-      CHAPERONE_SHUTDOWN_GRACE: '20s',
+      CHAPERONE_SHUTDOWN_GRACE: this.options.shutdownGrace ?? '20s',
       ...(process.env['CHAPERONE_TEST_LOG'] !== undefined && { CHAPERONE_LOG_LEVEL: 'debug' }),
     });
-    await this.#sidecar.logged('serving');
-    await this.until(
-      () => this.ops('/readyz'),
-      ({ status }) => status === 200,
-    );
   }
 
   /** Where callers connect. */
