@@ -8,18 +8,17 @@ import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { policyApiMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
-import Fastify, { type FastifyInstance } from 'fastify';
 import type { Registry } from 'prom-client';
 import { type Issuer, readIssuer } from '../certificates/issue.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
 import type { ResourceStore } from '../store/resource-store.ts';
 import type { TicketStore } from '../tickets/ticket-store.ts';
 import type { Attestor } from './attestor.ts';
+import { buildServer } from './http-server.ts';
 import { PolicyState } from './policy-state.ts';
-import { answerOf, RequestProblem, sendAnswer } from './problems.ts';
-import { policyApiRoutes, type Route } from './routes.ts';
+import { policyApiRoutes } from './routes.ts';
 import { PolicyService } from './service.ts';
-import { followCertificate, type ServingPair, servingFiles } from './serving-certificate.ts';
+import { followCertificate, servingFiles } from './serving-certificate.ts';
 import { SigningKeys } from './signing-keys.ts';
 import { StreamHub } from './stream-hub.ts';
 import { Tokens } from './tokens.ts';
@@ -65,11 +64,6 @@ export interface PolicyApi {
   close(): Promise<void>;
 }
 
-/** A request, but for a stream's answer, within this. */
-const requestTimeoutMs = 10_000;
-const bodyBytes = 64 * 1024;
-const maxHeaderBytes = 16 * 1024;
-const maxConnections = 10_000;
 /** What is under way when it closes gets this long. */
 const closeTimeoutMs = 5000;
 
@@ -197,58 +191,4 @@ function unusable(certFile: string, keyFile: string, cause: unknown): ChaperoneE
     cause,
     hint: 'Give a PEM certificate with its chain, and the key that belongs to it.',
   });
-}
-
-function buildServer(
-  pair: ServingPair,
-  logger: Logger,
-  onAnswer: (route: Route | 'other', status: number) => void,
-): FastifyInstance {
-  const server = Fastify({
-    logger: false,
-    exposeHeadRoutes: false, // a HEAD of a stream would open it
-    bodyLimit: bodyBytes,
-    requestTimeout: requestTimeoutMs,
-    forceCloseConnections: 'idle',
-    routerOptions: { maxParamLength: 128 },
-    ajv: {
-      customOptions: {
-        removeAdditional: false,
-        coerceTypes: false,
-        useDefaults: false,
-        allErrors: false,
-      },
-    },
-    https: { ...pair, minVersion: 'TLSv1.2', maxHeaderSize: maxHeaderBytes },
-  }) as unknown as FastifyInstance;
-  server.server.maxConnections = maxConnections;
-  server.addHook('onSend', async (_request, reply) => {
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
-  });
-  server.addHook('onResponse', async (request, reply) => {
-    const { route = 'other' } = request.routeOptions.config;
-    // A stream is counted when it begins.
-    const streams = route === 'policy' || route === 'targets';
-    if (!streams || reply.statusCode >= 400) onAnswer(route, reply.statusCode);
-  });
-  server.setErrorHandler((error, request, reply) => {
-    const answer = answerOf(error);
-    const fields = {
-      code: answer.problem.code,
-      status: answer.status,
-      route: request.routeOptions.url,
-      ...(typeof answer.detail === 'string' && { detail: answer.detail }),
-      ...(answer.detail instanceof Error && { err: answer.detail }),
-    };
-    if (answer.status >= 500) logger.error(fields, answer.problem.message);
-    else logger.info(fields, answer.problem.message);
-    return sendAnswer(reply, answer);
-  });
-  server.setNotFoundHandler((_request, reply) =>
-    sendAnswer(
-      reply,
-      answerOf(new RequestProblem(404, 'CHP-7001', 'There is no such path or method.')),
-    ),
-  );
-  return server;
 }
