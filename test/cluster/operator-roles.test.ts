@@ -334,31 +334,27 @@ stringData: { username: u, password: p }
     expect(after!.metadata.resourceVersion).toBe(before!.metadata.resourceVersion);
   });
 
-  test('of an object from before a rule of its schema say what to correct, and leave the others alone', async () => {
+  /** Makes `yaml` as if it had been stored before the schema had what `relax` takes out. */
+  async function storeBefore(
+    plural: string,
+    relax: (spec: Any) => void,
+    yaml: string,
+  ): Promise<void> {
     const type = resourceTypes.CustomResourceDefinition;
-    const crd = (await find(type, '', 'machineidentities.chaperone.dev'))!;
-    const lax = structuredClone(crd);
-    const { spec } = lax.spec.versions[0].schema.openAPIV3Schema.properties;
-    delete spec.properties.purpose.minLength;
-    delete spec.properties.purpose.pattern;
+    const crdName = `${plural}.chaperone.dev`;
+    const crd = (await find(type, '', crdName))!;
     const replace = async (schema: Any): Promise<void> => {
-      const { metadata } = (await find(type, '', 'machineidentities.chaperone.dev'))!;
+      const { metadata } = (await find(type, '', crdName))!;
       const { resourceVersion, uid } = metadata;
-      await api.replace(type, {
-        ...schema,
-        metadata: { name: metadata.name, resourceVersion, uid },
-      } as Any);
+      const own = { name: crdName, resourceVersion, uid };
+      await api.replace(type, { ...schema, metadata: own } as unknown as Any);
     };
+    const lax = structuredClone(crd);
+    relax(lax.spec.versions[0].schema.openAPIV3Schema.properties.spec);
     await replace(lax);
-    const old = `
-apiVersion: chaperone.dev/v1alpha1
-kind: MachineIdentity
-metadata: { name: old, namespace: pay }
-spec: { owner: { team: t }, purpose: "", subjects: [ { serviceAccount: { name: old } } ] }
-`;
     await waitFor(async () => {
       try {
-        await create(old);
+        await create(yaml);
         return true;
       } catch (error) {
         if (error instanceof ApiError && error.isInvalid) return false;
@@ -366,6 +362,22 @@ spec: { owner: { team: t }, purpose: "", subjects: [ { serviceAccount: { name: o
       }
     });
     await replace(crd);
+  }
+
+  test('of an object from before a rule of its schema say what to correct, and leave the others alone', async () => {
+    await storeBefore(
+      'machineidentities',
+      (spec) => {
+        delete spec.properties.purpose.minLength;
+        delete spec.properties.purpose.pattern;
+      },
+      `
+apiVersion: chaperone.dev/v1alpha1
+kind: MachineIdentity
+metadata: { name: old, namespace: pay }
+spec: { owner: { team: t }, purpose: "", subjects: [ { serviceAccount: { name: old } } ] }
+`,
+    );
     await waitFor(
       async () => (await condition('MachineIdentity', 'pay/old')) === 'False InvalidSpec',
     );
@@ -373,6 +385,26 @@ spec: { owner: { team: t }, purpose: "", subjects: [ { serviceAccount: { name: o
     expect(found?.status.conditions[0].message).toMatch(/purpose/);
     await waitFor(async () => (await events('old')).includes('InvalidSpec'));
     expect(await condition('AccessPolicy', 'data/read')).toBe('True Ready');
+    expect(await condition('Target', 'data/orders')).toBe('True Ready');
+  });
+
+  test('a mask that is not valid any more closes its target until it is mended', async () => {
+    await storeBefore(
+      'maskingrules',
+      (spec) => {
+        delete spec.properties.columns.items.pattern;
+      },
+      `
+apiVersion: chaperone.dev/v1alpha1
+kind: MaskingRule
+metadata: { name: old, namespace: data }
+spec: { targetRefs: [ { name: orders } ], columns: ["no column"], transform: { type: Redact } }
+`,
+    );
+    await waitFor(async () => (await condition('MaskingRule', 'data/old')) === 'False InvalidSpec');
+    await waitFor(async () => (await condition('Target', 'data/orders')) === 'False InvalidPolicy');
+    await api.delete(resourceTypes.MaskingRule, 'data', 'old');
+    await waitFor(async () => (await condition('Target', 'data/orders')) === 'True Ready');
   });
 });
 

@@ -2,6 +2,7 @@
 import { foreignTargetsAccepted, foreignTargetsLabel } from '@chaperone/core/injection/names.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { isOfferedTo } from './attachment.ts';
+import { closedBy } from './closed-targets.ts';
 import {
   aliasRefusal,
   fullName,
@@ -70,7 +71,7 @@ export function targetsOf(
   return { open: permitted.filter((target) => !out.has(target)), displaced };
 }
 
-/** Whether identities of that namespace may connect to the target at all; see targetsOf. */
+/** Whether identities of that namespace may connect to the target now; see targetsOf and closedBy. */
 export function isOpenTo(
   target: Target,
   namespace: string,
@@ -78,6 +79,7 @@ export function isOpenTo(
   rules: GovernanceRules | undefined,
 ): boolean {
   if (!isOfferedTo(target, namespace, snapshot)) return false;
+  if (closedBy(target, snapshot) !== undefined) return false;
   if (rules === undefined) return true;
   const key = objectKey(target);
   return targetsOf(namespace, snapshot, rules).open.some((open) => objectKey(open) === key);

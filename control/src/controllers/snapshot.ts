@@ -1,5 +1,5 @@
 import type { VersionVector } from '@chaperone/core/control/wire.ts';
-import type { Stored, StoredKind, WatchBatch } from '../store/resource-store.ts';
+import type { InvalidReference, Stored, StoredKind, WatchBatch } from '../store/resource-store.ts';
 
 /** `namespace/name`; the namespace is empty for kinds without one. */
 export const keyOf = (namespace: string, name: string): string => `${namespace}/${name}`;
@@ -24,6 +24,7 @@ export class Snapshot {
     watchedKinds.map((kind) => [kind, new Map()]),
   );
   readonly #sorted = new Map<StoredKind, readonly Stored[]>();
+  #invalid: readonly InvalidReference[] = [];
   #version = 0;
   #revision = 0;
   readonly #versions: Record<string, number> = {};
@@ -44,14 +45,20 @@ export class Snapshot {
     return { ...this.#complete };
   }
 
+  /** Objects that are there and count as absent, because they are not valid. */
+  get invalid(): readonly InvalidReference[] {
+    return this.#invalid;
+  }
+
   /** Grows whenever anything but status changed: what is derived from specs holds for one revision. */
   get revision(): number {
     return this.#revision;
   }
 
   /** Whether anything but status changed. */
-  apply({ events, resourceVersion, versions }: WatchBatch): boolean {
-    let changed = false;
+  apply({ events, resourceVersion, versions, invalid }: WatchBatch): boolean {
+    let changed = invalid !== undefined;
+    if (invalid !== undefined) this.#invalid = invalid;
     for (const kind of watchedKinds) {
       const complete = versions === undefined ? Number(resourceVersion) : versions[kind];
       this.#complete[kind] = Math.max(complete ?? 0, this.#complete[kind] ?? 0);

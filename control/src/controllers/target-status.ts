@@ -1,4 +1,5 @@
-import type { Stored } from '../store/resource-store.ts';
+import type { InvalidReference, Stored } from '../store/resource-store.ts';
+import { closedBy } from './closed-targets.ts';
 import type { Finding } from './conditions.ts';
 import type { GovernanceRules } from './host-rules.ts';
 import { claimRefusal, type Displacement } from './open-targets.ts';
@@ -15,8 +16,10 @@ export function targetFindings(
   const credential = resolveCredential(target, snapshot);
   const authorities = resolveAuthorities(target, snapshot);
   const observing = target.spec.enforcement === 'Observe';
+  const closed = closedBy(target, snapshot);
   const refused = rules === undefined ? undefined : claimRefusal(target, rules);
   const failed = [
+    closed === undefined ? undefined : closedReason(closed),
     refused ?? (displacement === undefined ? undefined : hostTaken(target, displacement)),
     credential.ok ? undefined : credential,
     authorities.ok ? undefined : authorities,
@@ -48,6 +51,16 @@ export function targetFindings(
           },
     ],
     ...(credential.ok && { credentialVersion: credential.value.version }),
+  };
+}
+
+function closedReason({ kind, namespace, name }: InvalidReference): {
+  readonly reason: string;
+  readonly message: string;
+} {
+  return {
+    reason: 'InvalidPolicy',
+    message: `${kind} ${namespace}/${name} is not valid, and what it forbids or masks here is not known: correct or delete it; no sessions until then`,
   };
 }
 

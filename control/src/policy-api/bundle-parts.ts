@@ -3,6 +3,7 @@
  * own part with its masks. Each part has a version that changes whenever it does.
  */
 import type { BundleMask, TargetBundle } from '@chaperone/core/policy/types.ts';
+import { closedBy } from '../controllers/closed-targets.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
 import { targetsOf } from '../controllers/open-targets.ts';
 import { policyIndexOf } from '../controllers/policy-index.ts';
@@ -27,7 +28,7 @@ export interface TargetPart {
 }
 
 export interface BundleParts {
-  /** See targetsOf. */
+  /** Those of targetsOf that nothing closes. */
   open(namespace: string): readonly Target[];
   of(target: Target): TargetPart;
 }
@@ -55,7 +56,11 @@ export function bundlePartsOf(
   const byTarget = new Map<string, TargetPart>();
   const parts: BundleParts = {
     open: (namespace) =>
-      remembered(openBy, namespace, () => targetsOf(namespace, snapshot, rules).open),
+      remembered(openBy, namespace, () =>
+        targetsOf(namespace, snapshot, rules).open.filter(
+          (target) => closedBy(target, snapshot) === undefined,
+        ),
+      ),
     of: (target) =>
       remembered(byTarget, objectKey(target), () => targetPart(target, snapshot, installationKey)),
   };

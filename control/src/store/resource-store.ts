@@ -45,6 +45,15 @@ export interface WatchEvent {
   readonly object: Stored;
 }
 
+/** An object that is there and not valid, and so counts as absent. */
+export interface InvalidReference {
+  readonly kind: ResourceKind;
+  readonly namespace: string;
+  readonly name: string;
+  /** As somebody wrote it. */
+  readonly spec: unknown;
+}
+
 /** Changes that came into force together; none where only what is known to be complete has grown. */
 export interface WatchBatch {
   readonly events: readonly WatchEvent[];
@@ -55,6 +64,8 @@ export interface WatchBatch {
    * each event and bookmark. Absent where `resourceVersion` holds for every kind.
    */
   readonly versions?: VersionVector;
+  /** All objects of ours that are not valid now; absent: those told of before, at first none. */
+  readonly invalid?: readonly InvalidReference[];
 }
 
 /** An RFC 7386 merge patch. */

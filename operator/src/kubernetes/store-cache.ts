@@ -1,15 +1,22 @@
 import type {
+  InvalidReference,
   StoredKind,
   WatchBatch,
   WatchEvent,
 } from '@chaperone/control/store/resource-store.ts';
+import type { ResourceKind } from '@chaperone/core/resources/types.ts';
 import type { ChangeBatch } from './cache.ts';
 import type { KubernetesStoreOptions } from './kubernetes-store.ts';
 import { ObjectUnion } from './object-union.ts';
 import { Reflector } from './reflector.ts';
 import { resourceTypes } from './resource-types.ts';
 import { storeSelections } from './store-selections.ts';
-import { type InvalidObject, type StoredEntry, storedEntry } from './stored-object.ts';
+import {
+  type InvalidObject,
+  isResourceKind,
+  type StoredEntry,
+  storedEntry,
+} from './stored-object.ts';
 
 interface KindCache {
   readonly union: ObjectUnion;
@@ -29,6 +36,9 @@ export class StoreCache {
   readonly #kinds: ReadonlyMap<StoredKind, KindCache>;
   readonly #watchers = new Set<Watcher>();
   #version = 0;
+  #references: readonly InvalidReference[] = [];
+  /** Of what `#references` tells. */
+  #invalidVersion = '';
 
   constructor(options: KubernetesStoreOptions) {
     this.#options = options;
@@ -78,10 +88,30 @@ export class StoreCache {
     const { events, invalid } = this.#kinds.get(kind)!.union.apply(index, batch);
     this.#version = Math.max(this.#version, Number(batch.resourceVersion));
     for (const object of invalid) this.#options.onInvalid?.(object);
+    const concerned = invalid.length > 0 || this.#references.length > 0;
+    const references = concerned ? this.#invalidIfChanged() : undefined;
     for (const watcher of [...this.#watchers]) {
       if (!watcher.started) this.#begin(watcher);
-      else if (watcher.kinds.has(kind)) this.#tell(watcher, events, [kind]);
+      else if (watcher.kinds.has(kind)) this.#tell(watcher, events, [kind], references);
     }
+  }
+
+  /** All that are not valid, if that has changed since it was asked last. */
+  #invalidIfChanged(): readonly InvalidReference[] | undefined {
+    const found = this.invalid().filter(({ kind }) => isResourceKind(kind));
+    const versions = found.map(({ kind, object: { metadata } }) =>
+      [kind, metadata.uid, metadata.resourceVersion].join(' '),
+    );
+    const version = versions.sort().join('\n');
+    if (version === this.#invalidVersion) return undefined;
+    this.#invalidVersion = version;
+    this.#references = found.map(({ kind, object }) => ({
+      kind: kind as ResourceKind,
+      namespace: object.metadata.namespace ?? '',
+      name: object.metadata.name,
+      spec: (object as { readonly spec?: unknown }).spec,
+    }));
+    return this.#references;
   }
 
   /** Gives the first batch, if everything that belongs into it is known. */
@@ -95,13 +125,23 @@ export class StoreCache {
         .union.all()
         .map((object): WatchEvent => ({ type: 'Added', object })),
     );
-    this.#tell(watcher, events, kinds);
+    this.#tell(watcher, events, kinds, this.#references);
   }
 
-  #tell(watcher: Watcher, events: readonly WatchEvent[], kinds: readonly StoredKind[]): void {
+  #tell(
+    watcher: Watcher,
+    events: readonly WatchEvent[],
+    kinds: readonly StoredKind[],
+    invalid: readonly InvalidReference[] | undefined,
+  ): void {
     const versions: Record<string, number> = {};
     for (const kind of kinds) versions[kind] = this.#completeVersion(kind) ?? 0;
-    watcher.onBatch({ events, resourceVersion: String(this.#version), versions });
+    watcher.onBatch({
+      events,
+      resourceVersion: String(this.#version),
+      versions,
+      ...(invalid !== undefined && { invalid }),
+    });
   }
 
   /** Up to which version everything of the kind is known; undefined if not everything is listed yet. */
