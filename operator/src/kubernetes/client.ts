@@ -63,6 +63,8 @@ export interface WriteOptions extends CallOptions {
 export interface DeleteOptions extends CallOptions {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
   readonly propagationPolicy?: 'Foreground' | 'Background' | 'Orphan';
+  /** Absent: the object's own. */
+  readonly gracePeriodSeconds?: number;
 }
 
 interface RequestOptions extends CallOptions {
