@@ -54,6 +54,12 @@ export const sidecarSchema = {
     help: 'Gateway: PEM certificate shown to callers instead of one that the policy API issues.',
   },
   tlsKeyFile: { ...file, help: 'PEM private key of that certificate.' },
+  clusterDomain: {
+    type: 'string',
+    placeholder: 'DOMAIN',
+    default: 'cluster.local',
+    help: "The cluster's DNS domain: hosts that end in .svc are looked up under it.",
+  },
   spoolDirectory: {
     type: 'string',
     placeholder: 'DIR',

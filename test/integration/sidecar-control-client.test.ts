@@ -523,8 +523,10 @@ describe('the serving certificate', () => {
       logger,
     });
     expect(certificate.secureContext()).toBeUndefined();
+    expect(certificate.pending).toBe(false);
     certificate.require('a');
     certificate.require('a');
+    expect(certificate.pending).toBe(true);
     // The leaf is of another key, so it is no certificate of ours: none is shown.
     await until(() => asked.length === 2, 'passes');
     expect(certificate.secureContext()).toBeUndefined();
@@ -532,6 +534,7 @@ describe('the serving certificate', () => {
     expect(new Set(asked).size).toBe(1);
     certificate.require('b');
     await until(() => asked.length === 3);
+    expect(certificate.pending).toBe(false);
     certificate.close();
   });
 });

@@ -117,6 +117,16 @@ describe('addresses', () => {
   });
 });
 
+test('the short form of a Service is completed', async () => {
+  const servers = [`127.0.0.1:${server.address().port}`];
+  const within = cachedDns({ clock, servers, clusterDomain: 'cluster.local' });
+  zones['orders.data.svc.cluster.local'] = { a: ['10.0.0.7'] };
+  zones['db.example.com'] = { a: ['192.0.2.7'] };
+  expect(await within('orders.data.svc', never)).toEqual(['10.0.0.7']);
+  expect(await within('orders.data.svc.cluster.local', never)).toEqual(['10.0.0.7']);
+  expect(await within('db.example.com', never)).toEqual(['192.0.2.7']);
+});
+
 describe('how long they hold', () => {
   test('as the records say', async () => {
     zones['orders.data.svc'] = { a: ['10.0.0.7'], ttl: 5 };

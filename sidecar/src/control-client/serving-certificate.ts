@@ -40,6 +40,7 @@ export class ServingCertificate implements ServerTls {
   #expiresMs = 0;
   #timer: Timer | undefined;
   #asking = false;
+  #answered = false;
   #again = false;
   #closed = false;
   /** Which targets it was asked for. */
@@ -62,6 +63,11 @@ export class ServingCertificate implements ServerTls {
     return this.#options.clock.nowMs() < this.#expiresMs ? this.#context : undefined;
   }
 
+  /** Asked for, and neither given nor refused yet. */
+  get pending(): boolean {
+    return this.#subject !== undefined && !this.#answered;
+  }
+
   /** Has it issued, or issued anew if `subject` (which targets there are) is another than before. */
   require(subject: string): void {
     if (subject === this.#subject) return;
@@ -80,6 +86,7 @@ export class ServingCertificate implements ServerTls {
     this.#asking = true;
     void this.#issue().then((delayMs) => {
       this.#asking = false;
+      this.#answered = true;
       if (this.#closed) return;
       const again = this.#again;
       this.#again = false;

@@ -43,7 +43,7 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
     ...parts,
     control,
     tls: fromFiles ?? certificate,
-    resolve: cachedDns({ clock }),
+    resolve: cachedDns({ clock, clusterDomain: config.clusterDomain }),
   });
 
   let addresses: ReadonlyMap<string, ListenAddress> = new Map();

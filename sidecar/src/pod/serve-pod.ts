@@ -30,11 +30,15 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
       const { bundle } = stream;
       // A pod without an identity has no targets to stand in for.
       if (bundle !== undefined) {
-        certificate.require(bundle.targets.map(({ target }) => target.host).join(' '));
+        certificate.require(
+          bundle.targets.map(({ target }) => [target.host, ...target.aliases].join(',')).join(' '),
+        );
       }
     },
   });
   readiness.check('policy', () => (stream.answered ? undefined : 'no policy yet'));
+  // A caller that insists on TLS would be turned away.
+  readiness.check('certificate', () => (certificate.pending ? 'no certificate yet' : undefined));
   const startedUs = clock.monotonicUs();
   metrics.followPolicyAge(() => Math.min(stream.ageMs(), (clock.monotonicUs() - startedUs) / 1000));
   const control = new PodControl({ stream, leases, source: attested.source });
@@ -42,7 +46,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
     ...parts,
     control,
     tls: certificate,
-    resolve: cachedDns({ clock }),
+    resolve: cachedDns({ clock, clusterDomain: config.clusterDomain }),
   });
   const close = (): void => {
     proxy.close();

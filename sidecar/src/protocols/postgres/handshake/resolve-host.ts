@@ -54,6 +54,8 @@ async function lookUp(
 
 export interface DnsCacheOptions {
   readonly clock: Clock;
+  /** What a name that ends in `.svc` is completed by: no search domain is tried that would do so. */
+  readonly clusterDomain?: string;
   /** Instead of those of /etc/resolv.conf: `address:port`. */
   readonly servers?: readonly string[];
 }
@@ -64,9 +66,11 @@ const maxTtlSeconds = 60;
 const maxNames = 1000;
 
 /** `resolveByDns` that asks again only when what it was told no longer holds. */
-export function cachedDns({ clock, servers }: DnsCacheOptions): Resolve {
+export function cachedDns({ clock, clusterDomain, servers }: DnsCacheOptions): Resolve {
   const known = new Map<string, { readonly addresses: readonly string[]; untilUs: number }>();
-  return async (host, signal) => {
+  return async (name, signal) => {
+    const isService = clusterDomain !== undefined && name.endsWith('.svc');
+    const host = isService ? `${name}.${clusterDomain}` : name;
     const before = known.get(host);
     if (before !== undefined && clock.monotonicUs() < before.untilUs) return before.addresses;
     const { addresses, ttlSeconds } = await lookUp(host, signal, servers);
