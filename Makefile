@@ -6,15 +6,15 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning node_modules/jest/bin/jest.js
 INSTALLED := node_modules/.package-lock.json
 
-# For `make images`: docker, podman or buildah; what stands before and after each image's name; the images below
-# (BASE empty: the Dockerfile's own). LOCKDOWN_BASE, with glibc, libstdc++ and iptables-nft, has no default that is
-# known to have all of them: without one, there is no image for lockdown.
+# For `make images`: docker, podman or buildah; what stands before and after each image's name; the image below them
+# (empty: the Dockerfile's own), and the one below lockdown's, which has iptables (empty: it is made).
 ENGINE ?= docker
 REGISTRY ?= localhost
 TAG ?= dev
 BASE ?=
 LOCKDOWN_BASE ?=
-IMAGES := operator sidecar collector chaperone lockdown
+IMAGES := operator sidecar collector chaperone
+BUILD_IMAGE = $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-cluster types lint unit integration bench build chart images clean
@@ -65,13 +65,12 @@ chart: $(INSTALLED) ## write what the chart takes from crds/ and values.yaml; li
 
 images: $(INSTALLED) ## container images; ENGINE=podman or buildah, REGISTRY=…, TAG=…, BASE=…, LOCKDOWN_BASE=…
 	node scripts/build.ts --with-node
-	@set -e; for program in $(IMAGES); do \
-	  base='$(BASE)'; \
-	  if [ $$program = lockdown ]; then base='$(LOCKDOWN_BASE)'; \
-	    if [ -z "$$base" ]; then echo 'no LOCKDOWN_BASE given: no image for lockdown'; continue; fi; fi; \
-	  $(ENGINE) build $${base:+--build-arg BASE=$$base} --build-arg PROGRAM=$$program \
-	    --tag $(REGISTRY)/chaperone-$$program:$(TAG) .; \
+	@set -ex; for program in $(IMAGES); do \
+	  $(BUILD_IMAGE) --build-arg PROGRAM=$$program --tag $(REGISTRY)/chaperone-$$program:$(TAG) .; \
 	done
+	$(if $(LOCKDOWN_BASE),,$(BUILD_IMAGE) --file lockdown-base.Dockerfile --tag localhost/chaperone-lockdown-base .)
+	$(ENGINE) build --build-arg BASE=$(or $(LOCKDOWN_BASE),localhost/chaperone-lockdown-base) \
+	  --build-arg PROGRAM=lockdown --tag $(REGISTRY)/chaperone-lockdown:$(TAG) .
 
 clean: ## remove what was built
 	rm -rf dist coverage .bench
