@@ -4,15 +4,18 @@ import {
   egressLockdown,
   injectEnabled,
   injectLabel,
+  lockdownContainer,
+  sidecarUid,
 } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { waitFor } from './node/wait-for.ts';
 import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
 import { type Database, databaseAddress, startDatabase } from './support/database.ts';
-import { apply, get } from './support/kubectl.ts';
+import { apply, get, type KubernetesObject, list } from './support/kubectl.ts';
 import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
-import { exec, ready } from './support/pods.ts';
+import { exec, podLogs, ready } from './support/pods.ts';
 import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
-import { psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
+import { podTemplate, psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
 const account = 'shop';
 let data: string;
@@ -108,4 +111,51 @@ describe('by address, past the sidecar', () => {
       code: 0,
     });
   });
+});
+
+test("a container that could become the sidecar's user is not let in", async () => {
+  const { metadata, spec } = podTemplate({
+    name: 'root',
+    serviceAccount: account,
+    annotations: { [egressAnnotation]: egressLockdown },
+  });
+  const pod = (securityContext: object) => ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { ...metadata, name: 'root' },
+    spec: { ...spec, containers: [{ ...spec.containers[0], securityContext }] },
+  });
+  const attempts = [
+    [{}, 'UnsafeForLockdown'],
+    [{ runAsUser: 0 }, 'UnsafeForLockdown'],
+    [{ runAsUser: 1000 }, 'UnsafeForLockdown'],
+    [{ runAsUser: sidecarUid }, 'ReservedUser'],
+  ] as const;
+  for (const [securityContext, reason] of attempts) {
+    await expect(apply([pod(securityContext)], tenant)).rejects.toThrow(reason);
+  }
+});
+
+test('a pod whose way to a target cannot be closed does not start', async () => {
+  const [, target] = shopTarget(database, [tenant]);
+  const gone = {
+    ...target!,
+    metadata: { name: 'gone', namespace: data },
+    spec: { ...target!.spec, host: `gone.${data}.svc.cluster.local` },
+  };
+  await apply([gone]);
+  await waitFor(async () => (await get('target', 'gone', '-n', data)).status?.conditions);
+  const annotations = { [egressAnnotation]: egressLockdown };
+  const name = 'late';
+  await apply([workloadDeployment({ name, serviceAccount: account, annotations })], tenant);
+  const failed = await waitFor(async () => {
+    const [pod] = await list('pods', '-n', tenant, '-l', `app=${name}`);
+    const [lockdown] = pod?.status.initContainerStatuses ?? [];
+    return lockdown?.restartCount > 0 && pod;
+  });
+  expect(await podLogs(tenant, failed.metadata.name, lockdownContainer)).toContain(
+    `gone.${data}.svc.cluster.local has no address in DNS`,
+  );
+  const started = failed.status.containerStatuses.map(({ started }: KubernetesObject) => started);
+  expect(started).toEqual([false]);
 });

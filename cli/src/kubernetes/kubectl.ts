@@ -61,18 +61,6 @@ export class Kubectl {
     return { allowed: true, items: items ?? [] };
   }
 
-  /** One object; undefined where we may not see it. Throws CHP-1022, also where it does not exist. */
-  async get(
-    kind: string,
-    namespace: string | undefined,
-    name: string,
-  ): Promise<RawObject | undefined> {
-    const scope = namespace === undefined ? [] : [`--namespace=${namespace}`];
-    const args = ['get', ...scope, kind, '--', name];
-    const text = await this.#read(args);
-    return text === undefined ? undefined : (parse(args, text) as RawObject);
-  }
-
   /** Undefined: forbidden. */
   async #read(args: readonly string[]): Promise<string | undefined> {
     const [verb, ...rest] = args;

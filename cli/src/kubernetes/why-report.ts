@@ -70,8 +70,9 @@ export interface WhyReport {
   readonly workload: string;
   readonly serviceAccount: string;
   readonly governed: boolean;
-  /** Why it is not, or `namespace/name` of what makes it so. */
+  /** A label of its own or of its namespace asks for it. */
   readonly optedIn: boolean;
+  /** It is what a Target stands for, and so left alone. */
   readonly isTarget: boolean;
   readonly sidecarImage?: string;
   readonly egress: 'Open' | 'Lockdown';
