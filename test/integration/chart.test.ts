@@ -175,17 +175,17 @@ function unknownMetrics(expression: string): string[] {
   const selector = /\b([a-z_]+)\b(?:\{([^}]*)\})?(?:\[[^\]]*\])?(?=[\s)/*+>=-]|$)/g;
   const ungrouped = expression.replaceAll(/\s*\b(?:by|without)\s*\([^)]*\)\s*/g, '');
   for (const [, name, labels] of ungrouped.matchAll(selector)) {
-    if (name === 'up' || ['and', 'or', 'unless'].includes(name!)) continue;
+    if (name === 'up' || ['and', 'or', 'unless', 'time'].includes(name!)) continue;
     const entry = metrics.get(name!) ?? metrics.get(name!.replace(/_(bucket|sum|count)$/, ''));
     if (entry === undefined) {
       problems.push(name!);
       continue;
     }
-    for (const [, label, value] of (labels ?? '').matchAll(/(\w+)!?=~?"([^"]*)"/g)) {
+    for (const [, label, text] of (labels ?? '').matchAll(/(\w+)!?=~?"([^"]*)"/g)) {
       if (['job', 'namespace', 'pod'].includes(label!)) continue;
       const values = entry.labels[label!];
-      const known = values !== undefined && (values.length === 0 || values.includes(value!));
-      if (!known) problems.push(`${name}{${label}="${value}"}`);
+      const known = (value: string) => values?.length === 0 || values?.includes(value);
+      if (!text!.split('|').every(known)) problems.push(`${name}{${label}="${text}"}`);
     }
   }
   return problems;
