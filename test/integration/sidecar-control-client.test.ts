@@ -393,6 +393,30 @@ describe('attestation', () => {
   });
 });
 
+describe('a replica that cannot answer', () => {
+  const connections = new Set<unknown>();
+  beforeEach(() => connections.clear());
+
+  test('is asked no more: the next connection may lead to another', async () => {
+    let failures = 1;
+    server.answer = ({ connection }) => {
+      connections.add(connection);
+      failures -= 1;
+      return failures >= 0 ? { status: 503, body: {} } : { status: 200, body: { fine: true } };
+    };
+    expect(await api.post('/v1/x', {}, 'token')).toEqual({ fine: true });
+    expect(connections.size).toBe(2);
+    await api.post('/v1/x', {}, 'token');
+    expect(connections.size).toBe(2);
+  });
+
+  test('is asked twice, not for ever', async () => {
+    server.answer = () => ({ status: 503, body: {} });
+    await expect(api.post('/v1/x', {}, 'token')).rejects.toMatchObject({ code: 'CHP-2020' });
+    expect(server.requests).toHaveLength(2);
+  });
+});
+
 describe('leases', () => {
   const leaseMs = 3_600_000;
   let leases: Leases;

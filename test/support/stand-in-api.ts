@@ -11,6 +11,8 @@ export interface StandInRequest {
   readonly token: string;
   readonly lastEventId: string | undefined;
   readonly body: unknown;
+  /** Equal for requests over the same connection. */
+  readonly connection: unknown;
 }
 
 export interface StandInAnswer {
@@ -105,6 +107,7 @@ export class StandInApi {
         token: (incoming.headers.authorization ?? '').replace('Bearer ', ''),
         lastEventId: incoming.headers['last-event-id'] as string | undefined,
         body: text === '' ? undefined : JSON.parse(text),
+        connection: incoming.socket,
       };
       this.requests.push(request);
       const refusal = request.method === 'GET' ? this.refuseStream(request) : this.answer(request);

@@ -33,8 +33,9 @@ export class PolicyApi {
   }
 
   /**
-   * Sends `body` and resolves with the answer's JSON. Asks a second time when the first connection fails: a
-   * replica may just have gone. Every call can be repeated without harm.
+   * Sends `body` and resolves with the answer's JSON. Asks a second time, over another connection, when the
+   * first one fails or its replica cannot answer: another replica may. Every call can be repeated without
+   * harm.
    *
    * @throws TokenRejected, ControlRefusal, ChaperoneError CHP-2020, CHP-2021, CHP-1004
    */
@@ -50,10 +51,12 @@ export class PolicyApi {
       body: JSON.stringify(body),
     } as const;
     const client = this.#current();
-    const response = await client
-      .request(request)
-      .catch(() => client.request(request))
-      .catch(notReachable);
+    let response = await client.request(request).catch(() => undefined);
+    if (response === undefined || response.status >= 500) {
+      // What is under way over the client's other connections goes on.
+      if (this.#client === client) this.#client = undefined;
+      response = await this.#current().request(request).catch(notReachable);
+    }
     const text = response.body.toString('utf8');
     if (response.status < 200 || response.status > 299) {
       throw refusalOf(response.status, text, path);
