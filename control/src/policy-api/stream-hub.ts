@@ -9,6 +9,8 @@ const heartbeatMs = 5000;
 const tickMs = 1000;
 /** From a change to its being told: changes that come in a burst are told as one. */
 const coalesceMs = 20;
+/** After that much work on bundles others have their turn: requests are answered meanwhile. */
+const sliceMs = 20;
 /** How long a reader may take nothing. */
 const slowMs = 30_000;
 
@@ -28,16 +30,17 @@ export class StreamHub {
   readonly #unsubscribe: () => void;
   #tick: Timer;
   #nextHeartbeatMs: number;
-  #flush: Timer | undefined;
+  /** Of the round of telling that is under way, or comes next. */
+  #round: Timer | undefined;
+  /** Something has changed since the last round began. */
+  #changed = false;
 
   constructor(options: StreamHubOptions) {
     this.#options = options;
     const { state, clock } = options;
     this.#unsubscribe = state.onChange(() => {
-      this.#flush ??= clock.setTimer(coalesceMs, () => {
-        this.#flush = undefined;
-        for (const stream of [...this.#streams]) this.#update(stream);
-      });
+      this.#changed = true;
+      this.#planRound(coalesceMs);
     });
     this.#nextHeartbeatMs = clock.monotonicUs() / 1000 + heartbeatMs;
     this.#tick = clock.setTimer(tickMs, () => this.#onTick());
@@ -71,9 +74,34 @@ export class StreamHub {
   /** Ends all of them. */
   close(): void {
     this.#tick.cancel();
-    this.#flush?.cancel();
+    this.#round?.cancel();
     this.#unsubscribe();
     for (const stream of [...this.#streams]) this.#end(stream, 'Stopping');
+  }
+
+  #planRound(delayMs: number): void {
+    this.#round ??= this.#options.clock.setTimer(delayMs, () => {
+      this.#changed = false;
+      this.#tell([...this.#streams], 0);
+    });
+  }
+
+  /** Goes on with a round; `spentMs`: what it took so far. */
+  #tell(streams: readonly EventStream[], spentMs: number): void {
+    const { clock } = this.#options;
+    const startUs = clock.monotonicUs();
+    const workMs = (): number => (clock.monotonicUs() - startUs) / 1000;
+    for (const [index, stream] of streams.entries()) {
+      if (this.#streams.has(stream)) this.#update(stream);
+      if (workMs() < sliceMs) continue;
+      const rest = streams.slice(index + 1);
+      const soFarMs = spentMs + workMs();
+      this.#round = clock.setTimer(0, () => this.#tell(rest, soFarMs));
+      return;
+    }
+    this.#round = undefined;
+    // A round that takes long is followed by a pause of its own length: many changes cost half a processor.
+    if (this.#changed) this.#planRound(Math.max(coalesceMs, spentMs + workMs()));
   }
 
   #update(stream: EventStream): void {
@@ -111,8 +139,8 @@ export class StreamHub {
   }
 
   #end(stream: EventStream, cause: StreamEnd): void {
-    stream.end();
     this.#forget(stream, cause);
+    stream.end();
   }
 
   #forget(stream: EventStream, cause: StreamEnd | undefined): void {
