@@ -200,6 +200,21 @@ describe('a Reflector', () => {
   });
 });
 
+test('calls given up at once leave nothing behind that a broken connection turns into a crash', async () => {
+  await api.listPage(Namespace);
+  for (let turns = 0; turns < 40; turns += 1) {
+    const stop = new AbortController();
+    const call = api.listPage(Namespace, {}, { signal: stop.signal });
+    for (let turn = 0; turn < turns; turn += 1) await Promise.resolve();
+    stop.abort();
+    await expect(call).rejects.toMatchObject({ isNetwork: true });
+  }
+  // An error that nobody listens for fails this file.
+  await server.killApiServer();
+  await server.startApiServer();
+  await waitFor(() => api.listPage(Namespace));
+});
+
 describe('applying', () => {
   const conditions = [
     {

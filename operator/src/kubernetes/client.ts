@@ -366,6 +366,7 @@ export class KubernetesApi {
   }
 
   async #open(context: RequestContext, signal: AbortSignal): Promise<OpenResponse> {
+    signal.throwIfAborted();
     context.setSignal(signal);
     const response = await this.#transport.send(context).toPromise();
     const { httpStatusCode: code, headers, body } = response;
@@ -375,13 +376,18 @@ export class KubernetesApi {
   /** `signal`, and a time limit that `touch` extends. */
   #deadline(request: string, timeoutMs: number, signal: AbortSignal | undefined): Deadline {
     const controller = new AbortController();
+    // Not in the turn in which the request is sent: undici then leaves its HTTP/2 stream open without a
+    // listener, and when the connection breaks later, the stream's error ends the process.
+    const abortSoon = (reason: unknown): void => {
+      setImmediate(() => controller.abort(reason));
+    };
     const message = `${request}: no answer for ${timeoutMs} ms`;
     const arm = () =>
       this.#clock.setTimer(timeoutMs, () => {
-        controller.abort(new ApiError(message, { code: 0, reason: timeoutReason }));
+        abortSoon(new ApiError(message, { code: 0, reason: timeoutReason }));
       });
-    const abort = (): void => controller.abort(signal?.reason);
-    if (signal?.aborted) abort();
+    const abort = (): void => abortSoon(signal?.reason);
+    if (signal?.aborted) controller.abort(signal.reason);
     signal?.addEventListener('abort', abort, { once: true });
     let timer = arm();
     return {
@@ -393,7 +399,7 @@ export class KubernetesApi {
       end() {
         timer.cancel();
         signal?.removeEventListener('abort', abort);
-        controller.abort();
+        abortSoon(undefined);
       },
     };
   }
