@@ -340,7 +340,7 @@ export const errorCatalogue = {
   'CHP-8001': {
     title: 'Pod not admitted',
     remedy:
-      'Change what the message names; the guide of injection says what a governed pod may have.',
+      'Change what the message names. docs/guide/onboarding.md says which pods can be governed, and docs/guide/lockdown.md what lockdown asks of them.',
   },
   'CHP-8002': {
     title: 'Resource not admitted',
