@@ -175,7 +175,7 @@ function unknownMetrics(expression: string): string[] {
   const selector = /\b([a-z_]+)\b(?:\{([^}]*)\})?(?:\[[^\]]*\])?(?=[\s)/*+>=-]|$)/g;
   const ungrouped = expression.replaceAll(/\s*\b(?:by|without)\s*\([^)]*\)\s*/g, '');
   for (const [, name, labels] of ungrouped.matchAll(selector)) {
-    if (name === 'up' || ['and', 'or', 'unless', 'time'].includes(name!)) continue;
+    if (name === 'up' || ['and', 'or', 'unless'].includes(name!)) continue;
     const entry = metrics.get(name!) ?? metrics.get(name!.replace(/_(bucket|sum|count)$/, ''));
     if (entry === undefined) {
       problems.push(name!);

@@ -160,6 +160,8 @@ function leavesOf({
       `${service}.${namespace}`,
       qualified,
       `${qualified}.${clusterDomain}`,
+      // People read the record through `kubectl port-forward`.
+      ...(program === 'collector' ? ['localhost'] : []),
     ]);
   }
   return leaves;
