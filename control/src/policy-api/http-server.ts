@@ -11,6 +11,9 @@ const bodyBytes = 64 * 1024;
 const maxHeaderBytes = 16 * 1024;
 const maxConnections = 10_000;
 
+/** Refusals of who pretends to be what it is not, perhaps. */
+const suspicious: ReadonlySet<string> = new Set(['CHP-2001', 'CHP-2006']);
+
 /** The server without its routes; every error is answered as a ControlProblem. */
 export function buildServer(
   pair: ServingPair,
@@ -56,8 +59,10 @@ export function buildServer(
       ...(typeof answer.detail === 'string' && { detail: answer.detail }),
       ...(answer.detail instanceof Error && { err: answer.detail }),
     };
-    if (answer.status >= 500) logger.error(fields, answer.problem.message);
-    else logger.info(fields, answer.problem.message);
+    const { code, message } = answer.problem;
+    if (answer.status >= 500) logger.error(fields, message);
+    else if (suspicious.has(code)) logger.warn(fields, message);
+    else logger.info(fields, message);
     return sendAnswer(reply, answer);
   });
   server.setNotFoundHandler((_request, reply) =>

@@ -74,7 +74,10 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
   const nowMs = (): number => clock.nowMs();
   const reloadFailed = (files: 'SigningKeys' | 'Serving' | 'Issuer') => (error: unknown) => {
     metrics.reloadFailures.inc({ files });
-    logger.error({ err: error, files }, 'changed files cannot be used; those before stay in force');
+    logger.error(
+      { err: error, files },
+      'the reload of changed files failed: those before stay in force',
+    );
   };
   const keys = new SigningKeys(options.signingKeysDirectory, reloadFailed('SigningKeys'));
   const serving = servingFiles(options.tlsDirectory, reloadFailed('Serving'));
