@@ -114,7 +114,22 @@ test('a Service has a name, and its backend sees the address of the calling pod'
   await expect(kubectl(['exec', '-n', namespace, 'client', '--', ...unknown])).rejects.toThrow();
 });
 
-test.each(['operator', 'sidecar', 'collector', 'chaperone', 'lockdown'] as const)(
+const programs = ['operator', 'sidecar', 'collector', 'chaperone', 'lockdown'] as const;
+
+test.each(programs)('the image of %s takes no more than 160 MB, unpacked', async (program) => {
+  const reference = clusterContext().images[program];
+  const sizes = await waitFor(
+    async () => {
+      const images = (await list('nodes')).flatMap(({ status }) => status.images);
+      const ours = images.filter(({ names }) => names.includes(reference));
+      return ours.length > 0 && ours.map(({ sizeBytes }) => sizeBytes as number);
+    },
+    { what: `a node to list ${reference}`, timeoutMs: 90_000 },
+  );
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(160e6);
+});
+
+test.each(programs)(
   'the image of %s runs without root and on a read-only file system',
   async (program) => {
     const image = clusterContext().images[program];

@@ -14,7 +14,7 @@ import { cacheDirectory } from '../../support/cache-directory.ts';
 import { timed } from './progress.ts';
 
 /** How many builds of one thing are kept, by last use. */
-const keptBuilds = 3;
+const keptBuilds = 2;
 
 /** A key for `cached`: names and the contents of files, or whatever else the result depends on. */
 export function inputsKey(inputs: {

@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { buildImage, saveImage } from './buildah.ts';
+import { withBuildah } from './buildah.ts';
 import { cached, inputsKey } from './cached.ts';
 import { timed } from './progress.ts';
 import { rootFileSystem } from './root-file-system.ts';
@@ -59,23 +59,17 @@ async function programImage(program: ImageProgram, dist: string): Promise<BuiltI
   const carried = ['node', 'libpg-query.wasm', `${program}.mjs`].map((file) => join(dist, file));
   const key = inputsKey({ texts: [files], files: [dockerfile, ...carried] });
   const reference = `localhost/chaperone-${program}:${key}`;
-  const built = await cached(`image-${program}`, key, (work) => {
-    const context = join(work, 'context');
-    mkdirSync(context);
-    copyFileSync(files, join(context, 'root.tar'));
-    const store = `localhost/chaperone/${base}`;
-    buildImage({
-      context,
-      dockerfile: join(import.meta.dirname, '../images/base/Dockerfile'),
-      name: store,
-    });
-    rmSync(context, { recursive: true });
-    mkdirSync(context);
-    cpSync(dist, join(context, 'dist'), { recursive: true });
-    const name = `localhost/chaperone/${program}`;
-    buildImage({ context, dockerfile, name, buildArguments: { BASE: store, PROGRAM: program } });
-    saveImage(name, join(work, 'image.tar'), reference);
-    rmSync(context, { recursive: true });
-  });
+  const built = await cached(`image-${program}`, key, (work) =>
+    withBuildah(work, (buildah, context) => {
+      copyFileSync(files, join(context, 'root.tar'));
+      const baseDockerfile = join(import.meta.dirname, '../images/base/Dockerfile');
+      const baseName = `localhost/chaperone-${base}`;
+      buildah.build({ context, dockerfile: baseDockerfile, name: baseName });
+      cpSync(dist, join(context, 'dist'), { recursive: true });
+      const buildArguments = { BASE: baseName, PROGRAM: program };
+      buildah.build({ context, dockerfile, buildArguments, name: reference });
+      buildah.save(reference, join(work, 'image.tar'), reference);
+    }),
+  );
   return { reference, archive: join(built, 'image.tar'), key };
 }

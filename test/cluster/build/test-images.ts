@@ -1,16 +1,8 @@
 /** Images that stand in for stock ones, under their names: what workloads and databases in the tests run. */
-import {
-  copyFileSync,
-  cpSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
-import { buildImage, saveImage } from './buildah.ts';
+import { withBuildah } from './buildah.ts';
 import { cached, inputsKey } from './cached.ts';
 import { rootFileSystem } from './root-file-system.ts';
 
@@ -56,17 +48,15 @@ async function image({ name, reference, files, prepare }: ImageSource): Promise<
   const directory = join(sources, name);
   const own = readdirSync(directory).map((file) => join(directory, file));
   const key = inputsKey({ texts: [process.version, reference, files], files: own });
-  const built = await cached(`image-${name}`, key, async (work) => {
-    const context = join(work, 'context');
-    mkdirSync(context);
-    cpSync(directory, context, { recursive: true });
-    copyFileSync(files, join(context, 'root.tar'));
-    await prepare?.(context);
-    const store = `localhost/test/${name}`;
-    buildImage({ context, dockerfile: join(context, 'Dockerfile'), name: store });
-    saveImage(store, join(work, 'image.tar'), reference);
-    rmSync(context, { recursive: true });
-  });
+  const built = await cached(`image-${name}`, key, (work) =>
+    withBuildah(work, async (buildah, context) => {
+      cpSync(directory, context, { recursive: true });
+      copyFileSync(files, join(context, 'root.tar'));
+      await prepare?.(context);
+      buildah.build({ context, dockerfile: join(context, 'Dockerfile'), name: reference });
+      buildah.save(reference, join(work, 'image.tar'), reference);
+    }),
+  );
   return { reference, archive: join(built, 'image.tar'), key };
 }
 

@@ -46,11 +46,11 @@ export function writeKubeletConfiguration(state: ClusterState): void {
     volumePluginDir: inside(state, 'volume-plugins'),
     // A test changes a ConfigMap or a Secret and waits for it in a pod.
     syncFrequency: '5s',
-    // Deletions in tests come in bursts.
-    serializeImagePulls: false,
-    registryPullQPS: 0,
+    // Tests look for Events.
     eventRecordQPS: 0,
     shutdownGracePeriod: '0s',
+    // All of them, for the test of their sizes.
+    nodeStatusMaxImages: -1,
   };
   writeFileSync(kubeletConfiguration(state), `${JSON.stringify(configuration, null, 2)}\n`);
   // Names beyond the cluster are answered by the cluster's DNS too: with NXDOMAIN.
