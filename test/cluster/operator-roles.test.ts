@@ -487,6 +487,22 @@ describe('the lead', () => {
     expect(second.logged.at(-1)?.msg).toBe('stopped');
   });
 
+  test('without the API server a policy API is not ready within seconds, and alive; with it, ready again', async () => {
+    const policyApi = processes.find(({ role }) => role === 'policy-api')!;
+    const port = policyApi.field('starting', 'opsPort');
+    const ask = async (path: string): Promise<number> =>
+      (await fetch(`http://127.0.0.1:${port}/${path}`)).status;
+    expect(await ask('readyz')).toBe(200);
+    await server.killApiServer();
+    await waitFor(async () => (await ask('readyz')) === 503, { timeoutMs: 15_000 });
+    expect(await ask('healthz')).toBe(200);
+    await server.startApiServer();
+    const again = waitFor(async () => (await ask('readyz')) === 200, { timeoutMs: 60_000 });
+    // It may have lost the lead meanwhile, and then has ended, to begin anew.
+    const code = await Promise.race([again.then(() => 'ready'), policyApi.end()]);
+    expect(['ready', 2]).toContain(code);
+  });
+
   test('an operator that never reaches the API server still ends when told to', async () => {
     const config = JSON.parse(readFileSync(server.kubeconfig, 'utf8'));
     config.clusters[0].cluster.server = 'https://127.0.0.1:1';
