@@ -550,6 +550,24 @@ describe('certificates', () => {
     expect(answer.text).not.toContain('PRIVATE');
   });
 
+  test('are not made by an intermediate that has ended, nor for longer than it', async () => {
+    const clock = manualClock(Date.now());
+    await start({ clock });
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const ask = async () =>
+      api.request('POST', '/v1/certificates', {
+        token: await pod(),
+        body: { publicKey: pem(publicKey) },
+      });
+    const dayMs = 86_400_000;
+    clock.advance(7.5 * dayMs);
+    const { body } = await ask();
+    const leftMs = Date.parse((body as { expiresAt: string }).expiresAt) - clock.nowMs();
+    expect([leftMs > 0.4 * dayMs, leftMs <= 0.5 * dayMs]).toEqual([true, true]);
+    clock.advance(dayMs);
+    expect((await ask()).status).toBe(409);
+  });
+
   test('are not made where no target is open', async () => {
     await start();
     const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

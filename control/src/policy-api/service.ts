@@ -24,6 +24,8 @@ import type { TokenBearer, Tokens } from './tokens.ts';
 
 const recordKeyBytes = 32;
 const certificateMs = 24 * 60 * 60 * 1000;
+/** One that ends sooner is of no use. */
+const minCertificateMs = 60 * 1000;
 /** A certificate with more would be longer than some clients take. */
 const maxNames = 1000;
 
@@ -151,7 +153,14 @@ export class PolicyService {
         'Open Targets only to the namespaces that need them.',
       );
     }
-    const { chainPem, expiresMs } = await issueServing(await issuer(), {
+    const signer = await issuer();
+    if (signer.certificate.notAfter.getTime() - nowMs() < minCertificateMs) {
+      throw notIssued(
+        'The certificate that signs others has ended.',
+        'Have the controllers renew it: they do so by themselves while one of them leads.',
+      );
+    }
+    const { chainPem, expiresMs } = await issueServing(signer, {
       publicKey,
       commonName: bearer.role === 'Gateway' ? 'chaperone gateway' : 'chaperone sidecar',
       names,

@@ -52,10 +52,13 @@ beforeEach(() => {
 afterEach(() => hub.close());
 
 /** Opens a stream of that reader, and returns its end of the connection. */
-function open(reader: string, options: { takes?: boolean; expiresMs?: number; max?: number } = {}) {
+function open(
+  reader: string,
+  options: { takes?: boolean; expiresMs?: number; max?: number; gone?: boolean } = {},
+) {
   const emitter = new EventEmitter();
   const response = Object.assign(emitter, {
-    destroyed: false,
+    destroyed: options.gone ?? false,
     writableEnded: false,
     takes: options.takes ?? true,
     beats: 0,
@@ -160,6 +163,11 @@ describe('a stream ends', () => {
     fresh = false;
     clock.advance(1000);
     expect([response.writableEnded, response.beats, ends]).toEqual([true, 0, ['Stale']]);
+  });
+
+  test('at once for a reader that has gone before', () => {
+    open('a', { gone: true });
+    expect([ends, told, [...hub.streams]]).toEqual([[undefined], [], []]);
   });
 
   test('when the reader goes, and is not counted as ended here', () => {

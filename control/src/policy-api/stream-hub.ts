@@ -68,7 +68,9 @@ export class StreamHub {
     });
     response.on('error', () => response.destroy());
     response.on('close', () => this.#forget(stream, undefined));
-    this.#update(stream);
+    // The reader may have gone while it was looked who it is; there is no event of it any more then.
+    if (response.destroyed) this.#forget(stream, undefined);
+    else this.#update(stream);
   }
 
   /** Ends all of them. */

@@ -40,8 +40,12 @@ export class WatchedFiles<T> {
 function signatureOf(paths: readonly string[]): string {
   return paths
     .map((path) => {
-      const found = statSync(path, { bigint: true, throwIfNoEntry: false });
-      return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`;
+      try {
+        const found = statSync(path, { bigint: true, throwIfNoEntry: false });
+        return found === undefined ? 'none' : `${found.ino} ${found.size} ${found.mtimeNs}`;
+      } catch {
+        return 'unreadable'; // `load` tells why
+      }
     })
     .join(' ');
 }
