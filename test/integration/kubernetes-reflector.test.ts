@@ -199,8 +199,10 @@ describe('watches that end', () => {
   test('one over which nothing comes for 90 s is given up', async () => {
     const watch = await begin();
     await until(() => clock.held(inactivityMs) === 1);
+    const asked = clock.asked(inactivityMs);
     watch.event('MODIFIED', configMap('a', '12'));
     await until(() => reflector.resourceVersion === '12');
+    expect(clock.asked(inactivityMs)).toBeGreaterThan(asked); // counted from there
     expect(clock.fire(inactivityMs)).toBe(1);
     await watch.closed;
     (await takeWatch('12')).open();

@@ -184,16 +184,20 @@ export interface ImpatientClock extends Clock {
   /** Fires what was held for exactly so long; says how many that were. */
   fire(delayMs: number): number;
   held(delayMs: number): number;
+  /** How often exactly so long was asked for, held or not. */
+  asked(delayMs: number): number;
 }
 
 export function impatientClock(base: Clock, heldMs = 30_000): ImpatientClock {
   const held = new Set<{ readonly delayMs: number; readonly callback: () => void }>();
   const delays: number[] = [];
+  const all: number[] = [];
   const of = (delayMs: number) => [...held].filter((each) => each.delayMs === delayMs);
   return {
     ...base,
     delays,
     held: (delayMs) => of(delayMs).length,
+    asked: (delayMs) => all.filter((each) => each === delayMs).length,
     fire(delayMs) {
       const due = of(delayMs);
       for (const each of due) {
@@ -203,6 +207,7 @@ export function impatientClock(base: Clock, heldMs = 30_000): ImpatientClock {
       return due.length;
     },
     setTimer(delayMs, callback) {
+      all.push(delayMs);
       if (delayMs >= heldMs) {
         const entry = { delayMs, callback };
         held.add(entry);

@@ -63,7 +63,7 @@ export class Compose {
     await Promise.all(wanted.map(([name]) => start(name)));
   }
 
-  /** `docker compose run NAME ARGS`; resolves with what it printed. */
+  /** `docker compose run NAME ARGS`, as a pod of that name; resolves when it has succeeded. */
   async run(name: string, pod: string, args: readonly string[]): Promise<void> {
     await this.#apply(pod, { ...this.#services[name]!, command: args }, 'Never');
     await this.#ended(pod);
