@@ -100,7 +100,7 @@ beforeAll(async () => {
     CHAPERONE_OPS_HOST: '127.0.0.1',
     CHAPERONE_OPS_PORT: '0',
   });
-  url = (await collector.logged('serving'))['url'] as string;
+  url = (await collector.logged('serving')).url as string;
   http = new HttpClient({ baseUrl: url, ca: authority.ca.cert, clock: systemClock() });
 });
 afterAll(async () => {
@@ -130,7 +130,7 @@ function ship(token: string, session = nextSession()): Promise<HttpResponse> {
 }
 
 const opsUrl = async (path: string): Promise<string> =>
-  `http://127.0.0.1:${(await collector.logged('serving'))['opsPort']}${path}`;
+  `http://127.0.0.1:${(await collector.logged('serving')).opsPort}${path}`;
 
 test('while the keys cannot be fetched, tokens are neither taken nor refused', async () => {
   const { status, body } = await ship(await keys.token('k1'));

@@ -94,9 +94,22 @@ test('a suspended identity has its sessions ended; a target that is deleted is l
   expect(failure).toBeDefined();
 });
 
-test('SIGTERM ends it, with everything shipped', async () => {
-  expect(await lab.sidecar.end('SIGTERM')).toBe(0);
+test('SIGTERM: not ready at once, callers are taken a while longer, everything is shipped', async () => {
+  lab.changeIdentity({});
+  const connect = () => lab.connect({ user, password: serviceAccountToken }).catch(() => undefined);
+  await (await lab.until(connect, (client) => client !== undefined))!.end();
+  const left = lab.sidecar.end('SIGTERM');
+  const { text } = await lab.until(
+    () => lab.ops('/readyz'),
+    ({ status }) => status === 503,
+  );
+  expect(text).toBe('program: stopping\n');
+  const late = await connect();
+  const end = ended(late!);
+  expect((await late!.query('SELECT id FROM customers WHERE id = 1')).rows).toEqual([{ id: 1 }]);
+  expect(await end).toMatchObject({ code: '57P01' });
+  expect(await left).toBe(0);
   const sessions = await lab.sessions();
-  expect(sessions.length).toBeGreaterThan(2);
+  expect(sessions.length).toBeGreaterThan(3);
   expect(sessions.every(({ closed }) => closed !== undefined)).toBe(true);
 });

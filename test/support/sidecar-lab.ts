@@ -172,14 +172,16 @@ export class SidecarLab {
       CHAPERONE_OPS_HOST: '127.0.0.1',
       CHAPERONE_OPS_PORT: '0',
       CHAPERONE_SHUTDOWN_GRACE: this.options.shutdownGrace ?? '20s',
-      ...(process.env['CHAPERONE_TEST_LOG'] !== undefined && { CHAPERONE_LOG_LEVEL: 'debug' }),
+      ...(process.env.CHAPERONE_TEST_LOG !== undefined && { CHAPERONE_LOG_LEVEL: 'debug' }),
     });
   }
 
   /** Where callers connect. */
   async port(): Promise<number> {
     if (this.options.mode === 'Gateway') {
-      const { address } = await this.sidecar.logged('a target is listened for');
+      const message = 'a target is listened for';
+      await this.sidecar.logged(message);
+      const { address } = this.sidecar.lines.findLast(({ msg }) => msg === message)!;
       return (address as { port: number }).port;
     }
     const { targets } = await this.sidecar.logged('serving');

@@ -39,14 +39,16 @@ export interface RunningSidecar {
   /** Where each target is listened for, by `namespace/name`. */
   targets(): ReadonlyMap<string, ListenAddress>;
   /**
-   * Takes no more connections, lets statements end, ships what is recorded, within `shutdownGrace` for all
-   * of it.
+   * Takes no more connections (a gateway: after a while), lets statements end, ships what is recorded, within
+   * `shutdownGrace` for all of it.
    */
   stop(): Promise<void>;
 }
 
 /** Of the time to stop in, what sessions may take of it; shipping has the rest. */
 const drainShare = 0.6;
+/** And how long a gateway takes callers before: who sends them has to hear first that it is not ready. */
+const announceShare = 0.2;
 
 /**
  * Starts it; resolves when probes are answered. It serves once the policy API has attested it: the key of the
@@ -171,6 +173,7 @@ class SidecarProgram implements RunningSidecar {
     await this.serving.catch(() => {}); // told to whoever waits for it
     const deadlineMs = clock.nowMs() + config.shutdownGrace;
     if (this.#serve !== undefined) {
+      if (config.mode === 'Gateway') await this.#pause(config.shutdownGrace * announceShare);
       const drained = await this.#within(config.shutdownGrace * drainShare, this.#serve.drain());
       if (!drained) logger.warn({}, 'sessions were still busy and are cut');
       this.#serve.close();
@@ -187,6 +190,10 @@ class SidecarProgram implements RunningSidecar {
     this.#closeTransport?.();
     this.#api.close();
     await this.#ops.close();
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.setTimer(delayMs, resolve));
   }
 
   /** Whether `work` was done in time. */
