@@ -1,7 +1,16 @@
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { HttpMethod, IsomorphicFetchHttpLibrary, RequestContext } from '@kubernetes/client-node';
-import { ApiError, errorOfStatus, protocolReason, timeoutReason, toApiError } from './api-error.ts';
+import {
+  parseEvent,
+  parseJson,
+  protocolError,
+  readText,
+  touching,
+  type WatchedEvent,
+} from './answers.ts';
+import { ApiError, errorOfStatus, toApiError } from './api-error.ts';
 import type { SharedKubeConfig } from './config.ts';
+import { startDeadline } from './deadline.ts';
 import { lines } from './lines.ts';
 import type { KubernetesMeta, KubernetesObject, WrittenObject } from './object.ts';
 import { pathOf, type ResourcePath, type ResourceType } from './resource-types.ts';
@@ -9,7 +18,6 @@ import { pathOf, type ResourcePath, type ResourceType } from './resource-types.t
 const requestTimeoutMs = 30_000;
 /** Bookmarks come about every 60 s. */
 const watchInactivityMs = 90_000;
-const maxBodyBytes = 256 * 1024 * 1024;
 /** etcd takes objects of up to 1.5 MiB; JSON escapes may double that, and DELETED carries one too. */
 const maxLineChars = 32 * 1024 * 1024;
 
@@ -40,12 +48,6 @@ export interface WatchOptions extends Selection {
   readonly inactivityMs?: number;
   /** The server has accepted the watch. */
   readonly onOpen?: () => void;
-}
-
-/** A line of a watch. ERROR becomes an ApiError and BOOKMARK has an object with nothing but its version. */
-export interface WatchedEvent<T> {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK';
-  readonly object: T;
 }
 
 export interface CallOptions {
@@ -208,7 +210,7 @@ export class KubernetesApi {
   ): Promise<void> {
     const { namespace, inactivityMs = watchInactivityMs, onOpen, ...query } = options;
     const request = `watch ${type.plural}`;
-    const deadline = this.#deadline(request, inactivityMs, signal);
+    const deadline = startDeadline(this.#clock, request, inactivityMs, signal);
     let dispatcher: ReturnType<RequestContext['getDispatcher']>;
     try {
       const context = await this.#context('GET', pathOf(type, inside(namespace)), {
@@ -318,7 +320,12 @@ export class KubernetesApi {
 
   async #send<T>(method: `${HttpMethod}`, path: string, options: RequestOptions): Promise<T> {
     const request = `${method} ${path}`;
-    const deadline = this.#deadline(request, options.timeoutMs ?? requestTimeoutMs, options.signal);
+    const deadline = startDeadline(
+      this.#clock,
+      request,
+      options.timeoutMs ?? requestTimeoutMs,
+      options.signal,
+    );
     const startUs = this.#clock.monotonicUs();
     let code = 0;
     let dispatcher: ReturnType<RequestContext['getDispatcher']>;
@@ -373,49 +380,12 @@ export class KubernetesApi {
     return { code, headers, body: (body.stream?.() ?? []) as AsyncIterable<Uint8Array> };
   }
 
-  /** `signal`, and a time limit that `touch` extends. */
-  #deadline(request: string, timeoutMs: number, signal: AbortSignal | undefined): Deadline {
-    const controller = new AbortController();
-    // Not in the turn in which the request is sent: undici then leaves its HTTP/2 stream open without a
-    // listener, and when the connection breaks later, the stream's error ends the process.
-    const abortSoon = (reason: unknown): void => {
-      setImmediate(() => controller.abort(reason));
-    };
-    const message = `${request}: no answer for ${timeoutMs} ms`;
-    const arm = () =>
-      this.#clock.setTimer(timeoutMs, () => {
-        abortSoon(new ApiError(message, { code: 0, reason: timeoutReason }));
-      });
-    const abort = (): void => abortSoon(signal?.reason);
-    if (signal?.aborted) controller.abort(signal.reason);
-    signal?.addEventListener('abort', abort, { once: true });
-    let timer = arm();
-    return {
-      signal: controller.signal,
-      touch() {
-        timer.cancel();
-        timer = arm();
-      },
-      end() {
-        timer.cancel();
-        signal?.removeEventListener('abort', abort);
-        abortSoon(undefined);
-      },
-    };
-  }
-
   /** What a request threw; if it was cut by its deadline, that is the reason. */
   #failure(error: unknown, request: string, signal: AbortSignal): ApiError {
     const { aborted, reason } = signal;
     if (aborted && reason instanceof ApiError) return reason;
     return toApiError(error, request);
   }
-}
-
-interface Deadline {
-  readonly signal: AbortSignal;
-  touch(): void;
-  end(): void;
 }
 
 const inside = (namespace: string | undefined): ResourcePath =>
@@ -430,57 +400,4 @@ function placeOf(
     name: name ?? '',
     ...(subresource !== undefined && { subresource }),
   };
-}
-
-const protocolError = (request: string, message: string, cause?: unknown): ApiError =>
-  new ApiError(`${request}: ${message}`, { code: 200, reason: protocolReason, cause });
-
-function parseJson(request: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw protocolError(request, 'the answer is no JSON', error);
-  }
-}
-
-const eventTypes = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
-
-function parseEvent<T>(request: string, line: string): WatchedEvent<T> {
-  const event = parseJson(request, line) as {
-    readonly type?: unknown;
-    readonly object?: { readonly metadata?: Partial<KubernetesMeta>; readonly code?: unknown };
-  } | null;
-  if (event?.type === 'ERROR') {
-    const { code } = event.object ?? {};
-    throw errorOfStatus(request, typeof code === 'number' ? code : 500, event.object);
-  }
-  const { resourceVersion, name } = event?.object?.metadata ?? {};
-  const complete =
-    resourceVersion !== undefined && (event?.type === 'BOOKMARK' || name !== undefined);
-  if (!eventTypes.has(String(event?.type)) || !complete) {
-    throw protocolError(request, 'a line is no event');
-  }
-  return event as unknown as WatchedEvent<T>;
-}
-
-async function* touching(
-  chunks: AsyncIterable<Uint8Array>,
-  touch: () => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks) {
-    touch();
-    yield chunk;
-  }
-}
-
-async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    bytes += chunk.byteLength;
-    if (bytes > maxBodyBytes)
-      throw new RangeError(`the answer has more than ${maxBodyBytes} bytes`);
-    parts.push(chunk);
-  }
-  return Buffer.concat(parts, bytes).toString('utf8');
 }
