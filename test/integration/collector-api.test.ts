@@ -1,87 +1,33 @@
 import { hash, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { buildServer, type ServerParts } from '@chaperone/collector/http/server.ts';
 import { bodies, shipped, uuid } from '@chaperone/collector/testing/events.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { Ajv2020 } from 'ajv/dist/2020.js';
-import { parse } from 'yaml';
+import { ApiDescription, type Content, routesOf } from '../support/api-description.ts';
 import { silent, TestCollector } from '../support/collector.ts';
 
-interface Operation {
-  readonly operationId: string;
-  readonly security?: readonly object[];
-  readonly parameters?: readonly {
-    readonly $ref?: string;
-    readonly name?: string;
-    readonly in?: string;
-  }[];
-  readonly responses: Readonly<
-    Record<string, { readonly $ref?: string; readonly content?: Content }>
-  >;
-}
-type Content = Readonly<Record<string, { readonly schema?: object; readonly example?: unknown }>>;
-type Document = Readonly<{
-  paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  components: Readonly<Record<string, Readonly<Record<string, Record<string, unknown>>>>>;
-}>;
+const description = new ApiDescription('collector');
+const { document: api } = description;
 
-const path = new URL('../../api/collector.openapi.yaml', import.meta.url);
-const api = parse(readFileSync(path, 'utf8')) as Document;
-const methods = ['get', 'put', 'post', 'delete', 'patch'];
-
-const ajv = new Ajv2020({ strict: true, allErrors: true, allowUnionTypes: true });
-ajv.addFormat('uuid', true);
-ajv.addFormat('date-time', true);
-for (const keyword of ['example', 'components', 'paths']) ajv.addKeyword(keyword);
-ajv.addSchema({ $id: 'api', components: api.components, paths: api.paths } as object, 'api');
-
-function problems(pointer: string, value: unknown): unknown {
-  const validate = ajv.getSchema(`api#${pointer}`);
-  if (!validate) throw new Error(`no schema at ${pointer}`);
-  return validate(value) ? [] : validate.errors;
-}
-
-function operations(): (readonly [string, string, Operation])[] {
-  return Object.entries(api.paths).flatMap(([route, item]) =>
-    methods.flatMap((method) => {
-      const operation = item[method];
-      return operation ? [[route, method, operation] as const] : [];
-    }),
-  );
-}
-
-/** `METHOD /path/{parameter}` of every route that the server has. */
-async function served(): Promise<string[]> {
+/** The collector's server, as far as its routes are concerned. */
+function serverOfRoutes() {
   const limits = { concurrentBatches: 1, concurrentRecordings: 1 };
-  const server = buildServer({
+  return buildServer({
     logger: silent,
     limits,
     query: {},
     servesOps: true,
   } as unknown as ServerParts);
-  await server.ready();
-  const routes: string[] = [];
-  const parents: string[] = [];
-  for (const line of server.printRoutes({ commonPrefix: false }).split('\n')) {
-    const match = /^(.*?)(\/\S*) \(([A-Z, ]+)\)$/.exec(line);
-    if (match === null) continue;
-    const [, indent, segment, verbs] = match as unknown as [string, string, string, string];
-    const depth = indent.length / 4 - 1;
-    parents.splice(depth, parents.length, segment);
-    const route = parents.join('').replace(/:([a-z0-9]+)/g, '{$1}');
-    for (const verb of verbs.split(', ')) routes.push(`${verb} ${route}`);
-  }
-  await server.close();
-  return routes.sort();
 }
 
 test('every route is described, and every description is a route', async () => {
-  const described = operations().map(([route, method]) => `${method.toUpperCase()} ${route}`);
-  expect(described.sort()).toEqual(await served());
+  const described = description
+    .operations()
+    .map(([route, method]) => `${method.toUpperCase()} ${route}`);
+  expect(described.sort()).toEqual(await routesOf(serverOfRoutes()));
 });
 
 test('operation ids are unique', () => {
-  const ids = operations().map(([, , { operationId }]) => operationId);
+  const ids = description.operations().map(([, , { operationId }]) => operationId);
   expect(new Set(ids).size).toBe(ids.length);
 });
 
@@ -90,7 +36,10 @@ test('the examples are what the schemas say', () => {
   for (const [name, schema] of Object.entries(api.components.schemas!)) {
     for (const example of (schema.examples as unknown[] | undefined) ?? []) {
       examples += 1;
-      expect([name, problems(`/components/schemas/${name}`, example)]).toEqual([name, []]);
+      expect([name, description.problems(`/components/schemas/${name}`, example)]).toEqual([
+        name,
+        [],
+      ]);
     }
   }
   const visit = (value: unknown, pointer: string) => {
@@ -98,7 +47,7 @@ test('the examples are what the schemas say', () => {
     const { example, schema } = value as { example?: unknown; schema?: unknown };
     if (example !== undefined && schema !== undefined) {
       examples += 1;
-      expect([pointer, problems(`${pointer}/schema`, example)]).toEqual([pointer, []]);
+      expect([pointer, description.problems(`${pointer}/schema`, example)]).toEqual([pointer, []]);
     }
     for (const [key, inner] of Object.entries(value)) {
       visit(
@@ -228,22 +177,20 @@ describe('what the collector answers is what is described', () => {
       response.content !== undefined,
     );
     if (type === undefined || !type.endsWith('json')) return void (await answer.arrayBuffer());
-    const escaped = (text: string) =>
-      encodeURIComponent(text.replaceAll('~', '~0').replaceAll('/', '~1'));
-    const pointer = reference ?? `/paths/${escaped(route)}/${method}/responses/${status}`;
-    expect(problems(`${pointer}/content/${escaped(type)}/schema`, await answer.json())).toEqual([]);
+    const body: unknown = await answer.json();
+    expect(description.answerProblems(route, method, answer.status, type, body)).toEqual([]);
   });
 
   test('every operation was tried', () => {
     const tried = new Set(cases.map(([name]) => name));
-    expect(operations().map(([route, method]) => `${method} ${route}`)).toEqual(
+    expect(description.operations().map(([route, method]) => `${method} ${route}`)).toEqual(
       expect.arrayContaining([...tried]),
     );
-    expect(tried.size).toBe(operations().length);
+    expect(tried.size).toBe(description.operations().length);
   });
 
   test('the parameters described are the parameters taken', async () => {
-    for (const [route, method, { parameters = [] }] of operations()) {
+    for (const [route, method, { parameters = [] }] of description.operations()) {
       if (method !== 'get' || !route.startsWith('/v1/')) continue;
       const names = parameters.map((parameter) => {
         if (parameter.$ref === undefined) return parameter.name!;
