@@ -9,10 +9,7 @@ import {
   ControlRefusal,
   type LeasedCredential,
 } from '@chaperone/core/control/types.ts';
-import { decide } from '@chaperone/core/policy/decide.ts';
-import type { PolicyBundle, Refusal, RefusalReason } from '@chaperone/core/policy/types.ts';
-import type { Operation } from '@chaperone/core/sql/operation.ts';
-import { startupSetting } from '@chaperone/core/sql/postgres/settings.ts';
+import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { type Logger, sessionLogger } from '@chaperone/runtime/logging/logger.ts';
 import type { Recorder, SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
@@ -20,9 +17,9 @@ import type { Gatekeeper } from '../../gatekeeper.ts';
 import type { ProxyMetrics } from '../../metrics.ts';
 import type { PolicyView, PolicyViews } from '../../policy-views.ts';
 import { Catalogs } from './backend/catalogs.ts';
+import { controlRefusalResponse, notOpen, refusalReason } from './errors/control-refusal.ts';
 import { refusalResponse } from './errors/refusal.ts';
 import { DecisionContexts } from './frontend/decision-context.ts';
-import { emptyStatement } from './frontend/statements.ts';
 import { type AcceptedSession, acceptClient } from './handshake/accept.ts';
 import {
   askForTicket,
@@ -40,9 +37,9 @@ import {
 import type { OpenBackendOptions } from './handshake/open-backend.ts';
 import type { Resolve } from './handshake/resolve-host.ts';
 import type { ServerTls } from './handshake/server-tls.ts';
-import { parseOptions } from './handshake/startup-options.ts';
 import { closeUnopened, Opening, sessionOpened } from './opening.ts';
 import { PostgresSession } from './session.ts';
+import { startupRefusal } from './startup-refusal.ts';
 
 export interface PostgresProxyOptions {
   readonly control: ControlClient;
@@ -190,11 +187,16 @@ export class PostgresProxy {
       bundle && targetUid !== undefined ? this.#options.views.get(bundle, targetUid) : undefined;
     if (bundle === undefined || view === undefined) {
       metrics.refused('NoPolicy');
-      refuseSession(socket, clock, refusalResponse('NoPolicy', 'Login', notOpen(target, bundle)));
+      refuseSession(
+        socket,
+        clock,
+        refusalResponse('NoPolicy', 'Login', notOpen(target.name, bundle)),
+      );
       return;
     }
     const refusal =
-      this.#startupRefusal(view, accepted) ?? this.#options.gatekeeper.openSession(view.policy);
+      startupRefusal(view, accepted, clock.nowMs()) ??
+      this.#options.gatekeeper.openSession(view.policy);
     if (refusal !== undefined) {
       metrics.refused(refusal.reason);
       this.#recordRefused(accepted, caller, bundle, view, refusal);
@@ -260,38 +262,6 @@ export class PostgresProxy {
       }
       return undefined;
     }
-  }
-
-  /** What the startup message asks for is decided like any statement (attacks §8). */
-  #startupRefusal(view: PolicyView, accepted: AcceptedSession): Refusal | undefined {
-    if (view.policy.bundle.target.enforcement === 'Observe') return undefined;
-    const { parameters, database } = accepted.startup;
-    const operations: Operation[] = [];
-    for (const [name, value] of settingsOf(parameters)) {
-      const operation = startupSetting(name, value, database);
-      if (operation !== null) operations.push(operation);
-    }
-    const replication = parameters.get('replication');
-    if (
-      replication !== undefined &&
-      !['false', 'off', 'no', '0'].includes(replication.toLowerCase())
-    ) {
-      operations.push({
-        verb: 'Replication',
-        class: 'Admin',
-        resource: [database],
-        reach: 'Named',
-        reason: 'replication mode',
-      });
-    }
-    const { decision } = decide(
-      view.policy,
-      { ...emptyStatement, kind: 'Startup', operations },
-      { nowMs: this.#options.clock.nowMs(), ...sourceOf(accepted.socket) },
-    );
-    if (decision.verdict === 'Allow') return undefined;
-    if (decision.verdict === 'Deny') return decision;
-    return { ...decision, verdict: 'Deny', reason: 'ApprovalRequired' };
   }
 
   async #open(
@@ -440,47 +410,6 @@ export class PostgresProxy {
     const named = { name: credential.name, version: credential.version };
     recorder.append({ ...sessionOpened(accepted, caller, bundle, view), credential: named });
     recorder.append({ type: 'CredentialLeased', credential: named });
-  }
-}
-
-/** Why a login was refused by the control plane, as the protocol has words for it. */
-function refusalReason({ code }: ControlRefusal): RefusalReason {
-  if (code === 'CHP-2002') return 'Suspended';
-  if (code === 'CHP-2003') return 'Expired';
-  // Ours to mend, not the caller's: drivers may try again.
-  if (code === 'CHP-3009' || code === 'CHP-3010' || code === 'CHP-2020') return 'StalePolicy';
-  return 'NoPolicy';
-}
-
-function controlRefusalResponse(refusal: ControlRefusal): Buffer {
-  return refusalResponse(refusalReason(refusal), 'Login', {
-    message: `${refusal.message} (${refusal.code})`,
-    hint: refusal.hint,
-  });
-}
-
-/** For an identity that has no policy on a target, or a target that is not among its own. */
-function notOpen(target: ServedTarget, bundle: PolicyBundle | undefined) {
-  const who =
-    bundle === undefined ? 'the caller' : `${bundle.identity.namespace}/${bundle.identity.name}`;
-  return {
-    message: `Target ${target.name} is not open to ${who}, or does not exist any more (CHP-2012)`,
-    hint: "Have the Target's allowedNamespaces include the identity's namespace.",
-  };
-}
-
-function sourceOf(socket: Socket): { sourceIP?: string } {
-  return socket.remoteAddress === undefined ? {} : { sourceIP: socket.remoteAddress };
-}
-
-/** Settings by name, `options=-c name=value` included. */
-function* settingsOf(
-  parameters: ReadonlyMap<string, string>,
-): Generator<readonly [string, string]> {
-  for (const [name, value] of parameters) {
-    if (name === 'replication') continue;
-    if (name === 'options') yield* parseOptions(value);
-    else yield [name, value];
   }
 }
 

@@ -1,0 +1,31 @@
+/** Refusals of a login by the control plane, in the protocol's words. */
+import type { ControlRefusal } from '@chaperone/core/control/types.ts';
+import type { PolicyBundle, RefusalReason } from '@chaperone/core/policy/types.ts';
+import { type RefusalText, refusalResponse } from './refusal.ts';
+
+/** Why the login was refused, as the protocol has words for it. */
+export function refusalReason({ code }: ControlRefusal): RefusalReason {
+  if (code === 'CHP-2002') return 'Suspended';
+  if (code === 'CHP-2003') return 'Expired';
+  // Ours to mend, not the caller's: drivers may try again.
+  if (code === 'CHP-3009' || code === 'CHP-3010' || code === 'CHP-2020') return 'StalePolicy';
+  return 'NoPolicy';
+}
+
+/** The FATAL for it. */
+export function controlRefusalResponse(refusal: ControlRefusal): Buffer {
+  return refusalResponse(refusalReason(refusal), 'Login', {
+    message: `${refusal.message} (${refusal.code})`,
+    hint: refusal.hint,
+  });
+}
+
+/** For a target (`namespace/name`) that is not among those of the caller. */
+export function notOpen(target: string, bundle: PolicyBundle | undefined): RefusalText {
+  const who =
+    bundle === undefined ? 'the caller' : `${bundle.identity.namespace}/${bundle.identity.name}`;
+  return {
+    message: `Target ${target} is not open to ${who}, or does not exist any more (CHP-2012)`,
+    hint: "Have the Target's allowedNamespaces include the identity's namespace.",
+  };
+}
