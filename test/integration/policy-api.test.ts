@@ -213,7 +213,7 @@ describe('the policy stream of a pod', () => {
     await start();
     const opened = await stream('/v1/policy', await pod());
     await opened.next();
-    directory.write('usurper.yaml', identity('a-usurper'));
+    directory.write('usurper.yaml', identity('z-usurper'));
     directory.write('policy.yaml', policy('marker'));
     const after = await policyOf(opened);
     expect([after.bundle?.identity.name, rulesOf(after)]).toEqual(['report', ['marker']]);
@@ -221,7 +221,7 @@ describe('the policy stream of a pod', () => {
     let last = await policyOf(opened);
     // The file's end and the next owner may come as two changes.
     if (last.bundle === null) last = await policyOf(opened);
-    expect(last.bundle?.identity.name).toBe('a-usurper');
+    expect(last.bundle?.identity.name).toBe('z-usurper');
   });
 
   test('what concerns others is not told, but that it was seen', async () => {
