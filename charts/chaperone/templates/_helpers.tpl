@@ -134,3 +134,19 @@ cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/chaperone-webhook-tls
 {{- end -}}
 {{- join "," $names -}}
 {{- end -}}
+
+{{/* Name of the gateway's Service of a target. Takes a target. */}}
+{{- define "chaperone.gatewayService" -}}
+{{ printf "chaperone-gateway-%s-%s" .namespace .name | trunc 63 | trimSuffix "-" }}
+{{- end -}}
+
+{{/* Host names of the gateway's Services, joined by commas. Takes the root context. */}}
+{{- define "chaperone.gatewayNames" -}}
+{{- $names := list -}}
+{{- range .Values.gateway.targets -}}
+{{- $service := include "chaperone.gatewayService" . -}}
+{{- $qualified := printf "%s.%s" $service $.Release.Namespace -}}
+{{- $names = concat $names (list $service $qualified (printf "%s.svc" $qualified) (printf "%s.svc.%s" $qualified $.Values.clusterDomain)) -}}
+{{- end -}}
+{{ join "," $names }}
+{{- end -}}
