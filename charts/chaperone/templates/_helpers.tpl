@@ -125,16 +125,6 @@ cert-manager.io/inject-ca-from: {{ .Release.Namespace }}/chaperone-webhook-tls
 {{- end -}}
 {{- end -}}
 
-{{/* Host names of the gateway's Services, for its certificate: comma-separated. Takes the root context. */}}
-{{- define "chaperone.gatewayNames" -}}
-{{- $names := list (printf "chaperone-gateway.%s.svc" .Release.Namespace) -}}
-{{- range .Values.gateway.targets -}}
-{{- $service := printf "chaperone-gateway-%s-%s" .namespace .name | trunc 63 | trimSuffix "-" -}}
-{{- $names = append $names (printf "%s.%s.svc" $service $.Release.Namespace) -}}
-{{- end -}}
-{{- join "," $names -}}
-{{- end -}}
-
 {{/* Name of the gateway's Service of a target. Takes a target. */}}
 {{- define "chaperone.gatewayService" -}}
 {{ printf "chaperone-gateway-%s-%s" .namespace .name | trunc 63 | trimSuffix "-" }}
