@@ -8,7 +8,7 @@
  * CHAPERONE_KEEP_CLUSTER=1   leaves the own cluster running until the next run
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { cacheDirectory } from '../support/cache-directory.ts';
@@ -25,6 +25,7 @@ import { type ClusterContext, contextVariable } from './support/context.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
+const keptDiagnostics = 10;
 const jestProgram = join(root, 'node_modules/jest/bin/jest.js');
 
 /** Set by the first signal: what runs is ended, and the cluster taken down. */
@@ -131,8 +132,12 @@ async function runTests(context: ClusterContext): Promise<number> {
   }
 }
 
+/** For this run; those of the latest runs before it are kept. */
 function diagnosticsDirectory(): string {
-  return join(cacheDirectory('cluster-diagnostics'), new Date().toISOString().replaceAll(':', ''));
+  const parent = cacheDirectory('cluster-diagnostics');
+  const old = readdirSync(parent).sort().slice(0, -keptDiagnostics);
+  for (const name of old) rmSync(join(parent, name), { recursive: true, force: true });
+  return join(parent, new Date().toISOString().replaceAll(':', ''));
 }
 
 function throwIfInterrupted(): void {

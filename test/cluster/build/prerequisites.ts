@@ -28,6 +28,8 @@ const ownTools: Readonly<Record<string, string>> = {
 
 /** Installs what Debian has and this machine lacks; throws an error that names everything else that is missing. */
 export async function ensurePrerequisites(): Promise<void> {
+  // Where programs for root are: not everywhere in the PATH of a user that became root.
+  process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
   const obstacles = [
     ...(process.platform === 'linux' ? [] : ['Linux']),
     ...(process.getuid?.() === 0 ? [] : ['root: containers and network namespaces are made']),
@@ -74,8 +76,7 @@ function missingPackages(): string[] {
 
 function isThere(program: string): boolean {
   if (program.startsWith('/')) return existsSync(program);
-  // Those for root may lie outside a user's PATH.
-  const directories = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  const directories = (process.env.PATH ?? '').split(delimiter);
   return directories.some((directory) => existsSync(join(directory, program)));
 }
 
