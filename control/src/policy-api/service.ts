@@ -178,7 +178,9 @@ export class PolicyService {
     if (workload !== undefined) {
       const { namespace, serviceAccount, pod, issuer, expiresMs } = workload;
       const identity = state.identityOf(namespace, serviceAccount);
-      if (identity === undefined || state.identityNamed(user, targetUid) !== identity) {
+      const named = state.identityNamed(user, targetUid);
+      // By uid: the two may come from before and after a change of its status.
+      if (identity === undefined || named?.metadata.uid !== identity.metadata.uid) {
         throw wrongProof(`the token is ServiceAccount ${namespace}/${serviceAccount}’s`);
       }
       return {
