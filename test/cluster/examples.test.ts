@@ -2,16 +2,22 @@
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { installChaperone, uninstallChaperone } from './support/chaperone.ts';
-import { kubectl } from './support/kubectl.ts';
+import { apply, kubectl } from './support/kubectl.ts';
 import { deleteNamespace } from './support/namespaces.ts';
-import { exec, jobEnd, podLogs, ready } from './support/pods.ts';
+import { exec, jobEnd, podLogs, ready, restricted } from './support/pods.ts';
 
 const examples = resolve(import.meta.dirname, '../../examples/kubernetes');
 const applyFile = (file: string) => kubectl(['apply', '-f', join(examples, file)]);
 
 beforeAll(async () => {
   await applyFile('shared/namespaces.yaml');
-  await installChaperone({ targetNamespaces: ['shop-data'] });
+  await installChaperone({
+    targetNamespaces: ['shop-data'],
+    gateway: {
+      enabled: true,
+      targets: [{ namespace: 'shop-data', name: 'orders-db', port: 5432 }],
+    },
+  });
   await applyFile('shared/');
   const isReady = ['wait', '--for=condition=Ready', 'target/orders-db', '-n', 'shop-data'];
   await kubectl([...isReady, '--timeout=60s']);
@@ -60,4 +66,45 @@ test('a StatefulSet reads what it may', async () => {
   const paid = "WHERE status = 'paid' LIMIT 1";
   expect(await psql(`SELECT total FROM orders ${paid}`)).toMatchObject({ code: 0 });
   expect(await psql(`SELECT customer_id FROM orders ${paid}`)).toMatchObject({ code: 1 });
+});
+
+test('a pod without a sidecar comes through the gateway by its token, and verifies whom it shows it to', async () => {
+  await kubectl(['label', 'namespace', 'shop', 'chaperone.dev/required-']);
+  const token = '/var/run/secrets/chaperone.dev';
+  const env = {
+    PGHOST: 'chaperone-gateway-shop-data-orders-db.chaperone-system',
+    PGUSER: 'shop/nightly-report',
+    PGDATABASE: 'shop',
+    PGSSLMODE: 'verify-full',
+    PGSSLROOTCERT: '/ca/ca.crt',
+  };
+  const app = restricted({
+    name: 'app',
+    image: 'postgres:15',
+    command: ['/bin/sh', '-c'],
+    args: [`PGPASSWORD=$(cat ${token}/token) psql -At -c 'SELECT count(*) > 0 FROM orders'`],
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    volumeMounts: [
+      { name: 'token', mountPath: token, readOnly: true },
+      { name: 'ca', mountPath: '/ca', readOnly: true },
+    ],
+  });
+  const audience = { audience: 'chaperone.dev', expirationSeconds: 600, path: 'token' };
+  const template = {
+    metadata: { labels: { 'chaperone.dev/inject': 'disabled' } },
+    spec: {
+      serviceAccountName: 'nightly-report',
+      restartPolicy: 'Never',
+      containers: [app],
+      volumes: [
+        { name: 'token', projected: { sources: [{ serviceAccountToken: audience }] } },
+        { name: 'ca', configMap: { name: 'chaperone-ca' } },
+      ],
+    },
+  };
+  const metadata = { name: 'by-gateway' };
+  const spec = { backoffLimit: 0, template };
+  await apply([{ apiVersion: 'batch/v1', kind: 'Job', metadata, spec }], 'shop');
+  expect(await jobEnd('by-gateway', 'shop')).toBe('Complete');
+  expect(await podLogs('shop', 'job/by-gateway', 'app')).toBe('t\n');
 });
