@@ -38,7 +38,7 @@ const roles: Readonly<Record<RoleName, Role>> = {
     async open(args) {
       const config = loadProgramConfig(controllersSchema, args, process.env);
       if (config === undefined) return undefined;
-      const program = await openProgram('controllers', config);
+      const program = await openProgram('controllers', config, config.leaseName);
       return {
         program,
         config: describeConfig(controllersSchema, config),

@@ -21,7 +21,7 @@ export interface InvalidObjectsOptions {
   /** Whose statuses are written here. */
   readonly kinds: readonly ResourceKind[];
   /** What is not valid now; see KubernetesStore. */
-  readonly store: () => KubernetesStore;
+  readonly store: KubernetesStore;
   readonly events: EventRecorder;
   readonly fieldManager: string;
   readonly clock: Clock;
@@ -59,10 +59,7 @@ export class InvalidObjects {
   }
 
   async #reconcile(key: string): Promise<void> {
-    const invalid = this.#options
-      .store()
-      .invalid()
-      .find((one) => keyOf(one) === key);
+    const invalid = this.#options.store.invalid().find((one) => keyOf(one) === key);
     if (invalid === undefined) return;
     const { api, clock, events, fieldManager } = this.#options;
     const { object, problems } = invalid;

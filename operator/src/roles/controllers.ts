@@ -65,7 +65,7 @@ export async function startControllers(
   const gauges = registerMetrics(program.registry, governanceMetrics);
   const pods = new PodCache(common);
   program.addCache(pods.reflector, [pods.reflector]);
-  const { store, touch } = addStatuses(program, {
+  const { store, parts, touch } = addStatuses(program, {
     watched,
     targetNamespaces: [],
     kinds: ['MachineIdentity', 'AccessPolicy'],
@@ -77,6 +77,7 @@ export async function startControllers(
       },
     },
   });
+  for (const part of parts()) manager.addLeading(part);
   pods.onChange(touch);
 
   const { namespace, deploymentName, webhookConfiguration } = config;

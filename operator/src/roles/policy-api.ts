@@ -1,5 +1,5 @@
 /**
- * The policy API. Every replica serves, from caches of its own; one of them, by a Lease, writes the status of
+ * The policy API. Every replica serves, from caches of its own; one at a time, by a Lease, also writes the status of
  * Targets and MaskingRules, which nobody else can tell: they speak of Secrets.
  *
  * What it may do at the API server:
@@ -23,6 +23,7 @@ import { startPolicyApi } from '@chaperone/control/policy-api/server.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
 import type { PolicyApiConfig } from '../config.ts';
+import { RecurringLead } from '../runtime/recurring-lead.ts';
 import type { Program } from './program.ts';
 import { addStatuses } from './statuses.ts';
 
@@ -39,12 +40,18 @@ export async function startPolicyApiRole(
   const { api, manager, readiness, clock, logger, registry } = program;
   const rules = governanceRules(config);
   const installationKey = readInstallationKey(config.installationKeyFile);
-  const { store } = addStatuses(program, {
+  const { store, parts } = addStatuses(program, {
     watched: watchedKinds,
     targetNamespaces: config.targetNamespaces,
     kinds: ['Target', 'MaskingRule'],
     statuses: { rules },
   });
+  const { leaseName: name, namespace } = config;
+  const { identity, random, metrics } = program;
+  // Who loses the lead goes on serving: sidecars hang on it, and an API server that is away loses it for all.
+  manager.add(
+    new RecurringLead({ api, namespace, name, identity, parts, clock, random, logger, metrics }),
+  );
   const fresh = (): boolean => (store.ageMs() ?? Number.POSITIVE_INFINITY) <= maxStaleMs;
   readiness.check('policy', () => (fresh() ? undefined : 'the caches may be out of date'));
   const serving = readiness.gate('server');

@@ -30,6 +30,8 @@ export interface Program {
   readonly version: string;
   /** This replica's name: the pod's. */
   readonly instance: string;
+  /** Of this run of the program: for Leases. */
+  readonly identity: string;
   readonly clock: Clock;
   /** 0 ≤ x < 1. */
   readonly random: () => number;
@@ -51,15 +53,18 @@ export interface Program {
 }
 
 /**
- * Makes a role's program; nothing but probes and metrics runs before `manager.start`. Without
- * `leaseName` every replica does everything. Throws ChaperoneError CHP-1004 or CHP-1020.
+ * Makes a role's program; nothing but probes and metrics runs before `manager.start`. `leaseName`: who loses
+ * that Lease has to end; without it every replica does everything. Throws ChaperoneError CHP-1004 or CHP-1020.
  */
 export async function openProgram(
   role: RoleName,
-  config: CommonConfig & { readonly leaseName?: string },
+  config: CommonConfig,
+  leaseName?: string,
 ): Promise<Program> {
   const clock = systemClock();
   const instance = config.instance ?? hostname();
+  // A container may restart within its pod, and must not take its predecessor's lead for its own.
+  const identity = `${instance}_${randomUUID()}`;
   const logger = createLogger({ program: `operator ${role}`, level: config.logLevel, clock });
   const registry = createRegistry('operator', manifest.version);
   const metrics = kubernetesMetricsFor(registry);
@@ -70,12 +75,11 @@ export async function openProgram(
   const manager = new Manager({
     api,
     name: `chaperone-${role}`,
-    ...(config.leaseName !== undefined && {
+    ...(leaseName !== undefined && {
       election: {
         namespace: config.namespace,
-        name: config.leaseName,
-        // A container may restart within its pod, and must not take its predecessor's lead for its own.
-        identity: `${instance}_${randomUUID()}`,
+        name: leaseName,
+        identity,
         onLost: lost.resolve,
       },
     }),
@@ -103,6 +107,7 @@ export async function openProgram(
     role,
     version: manifest.version,
     instance,
+    identity,
     clock,
     random: Math.random,
     logger,

@@ -10,54 +10,71 @@ import type { ResourceKind } from '@chaperone/core/resources/types.ts';
 import { InvalidObjects } from '../controllers/invalid-objects.ts';
 import { eventsOfStatus, subjectOf } from '../controllers/status-events.ts';
 import { KubernetesStore } from '../kubernetes/kubernetes-store.ts';
+import type { Part } from '../runtime/lifecycle.ts';
 import type { Program } from './program.ts';
 
 /** Changes that come together are looked at together. */
 const debounceMs = 200;
 
-/**
- * A store over the program's API server, followed by its manager, and what writes the statuses of `kinds`
- * from it while this replica leads. `touch` asks for another look.
- */
-export function addStatuses(
-  program: Program,
-  options: {
-    /** What the store watches. */
-    readonly watched: readonly StoredKind[];
-    readonly targetNamespaces: readonly string[];
-    /** Whose statuses are written here; other kinds' are others' business. */
-    readonly kinds: readonly ResourceKind[];
-    readonly statuses: Omit<StatusOptions, 'kinds'>;
-  },
-): { readonly store: KubernetesStore; touch(): void } {
-  const { api, clock, random, logger, metrics, manager, events } = program;
+/** Statuses of some kinds, from a store of the program's own. */
+export interface Statuses {
+  /** Followed by the program's manager. */
+  readonly store: KubernetesStore;
+  /** What writes them, made anew: to run while this replica leads. */
+  parts(): readonly Part[];
+  /** Asks for another look. */
+  touch(): void;
+}
+
+export interface StatusesOptions {
+  /** What the store watches. */
+  readonly watched: readonly StoredKind[];
+  readonly targetNamespaces: readonly string[];
+  /** Whose statuses are written here; other kinds' are others' business. */
+  readonly kinds: readonly ResourceKind[];
+  readonly statuses: Omit<StatusOptions, 'kinds'>;
+}
+
+export function addStatuses(program: Program, options: StatusesOptions): Statuses {
+  const { api, clock, random, logger, metrics, events } = program;
   const { watched, targetNamespaces, kinds, statuses } = options;
   const fieldManager = `chaperone-${program.role}`;
-  const invalid = new InvalidObjects({
-    api,
-    kinds,
-    store: () => store,
-    events,
-    fieldManager,
-    clock,
-    logger,
-    metrics,
-  });
+  let invalid: InvalidObjects | undefined;
+  let controller: StatusController | undefined;
   const store: KubernetesStore = new KubernetesStore({
     api,
     kinds: watched,
     targetNamespaces,
     fieldManager,
-    onInvalid: (object) => invalid.add(object),
+    onInvalid: (object) => invalid?.add(object),
     clock,
     random,
     logger,
     metrics,
   });
   program.addCache(store, store.reflectors);
-  manager.addLeading(invalid.controller);
-  let controller: StatusController | undefined;
-  manager.addLeading({
+
+  const invalidObjects = (): Part => {
+    const made = new InvalidObjects({
+      api,
+      kinds,
+      store,
+      events,
+      fieldManager,
+      clock,
+      logger,
+      metrics,
+    });
+    return {
+      start() {
+        invalid = made;
+        for (const object of store.invalid()) made.add(object);
+        made.controller.start();
+      },
+      stop: () => made.controller.stop(),
+    };
+  };
+  const statusController = (): Part => ({
     start() {
       controller = startStatusController({
         store,
@@ -77,5 +94,9 @@ export function addStatuses(
       await controller?.settled();
     },
   });
-  return { store, touch: () => controller?.touch() };
+  return {
+    store,
+    parts: () => [invalidObjects(), statusController()],
+    touch: () => controller?.touch(),
+  };
 }
