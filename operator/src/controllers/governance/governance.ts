@@ -137,6 +137,8 @@ export class Governance implements Part {
       namespace,
       targets: targetsOf(namespace, this.#snapshot, rules).open,
       hostAliases: [],
+      ownNameServers: false,
+      ownNameServers: false,
       clusterDomain,
       hasService: (space, name) => this.services.get(space, name) !== undefined,
     });
