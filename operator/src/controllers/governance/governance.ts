@@ -138,7 +138,6 @@ export class Governance implements Part {
       targets: targetsOf(namespace, this.#snapshot, rules).open,
       hostAliases: [],
       ownNameServers: false,
-      ownNameServers: false,
       clusterDomain,
       hasService: (space, name) => this.services.get(space, name) !== undefined,
     });
