@@ -37,17 +37,35 @@ const ask = (path) => new Promise((resolve, reject) => {
 })();
 `;
 
+/** An event with its parts as readers of the record get them. */
+export interface RecordedView {
+  readonly event: RecordedEvent;
+  readonly parts: Readonly<Record<string, { readonly state: string; readonly content?: string }>>;
+}
+
 /** All events that answer a question, oldest first: parameters as of `GET /v1/events`. */
 export async function recordedEvents(
   question: Readonly<Record<string, string>> = {},
 ): Promise<RecordedEvent[]> {
-  const views = await ask('/v1/events', { ...question, limit: '500' });
-  return (views as { readonly event: RecordedEvent }[]).map(({ event }) => event);
+  return (await recordedViews(question)).map(({ event }) => event);
 }
 
-/** What each source has shipped, what is missing and what contradicts: `GET /v1/integrity`. */
-export async function recordIntegrity(): Promise<unknown> {
-  return ask('/v1/integrity', {});
+/** The same with their parts: statements and parameters. */
+export async function recordedViews(
+  question: Readonly<Record<string, string>> = {},
+): Promise<RecordedView[]> {
+  return (await ask('/v1/events', { ...question, limit: '500' })) as RecordedView[];
+}
+
+/** `GET /v1/integrity`, as far as tests read it. */
+export interface RecordIntegrity {
+  readonly sources: readonly { readonly source: string; readonly missing: readonly object[] }[];
+  readonly alerts: readonly object[];
+}
+
+/** What each source has shipped, what is missing and what contradicts. */
+export async function recordIntegrity(): Promise<RecordIntegrity> {
+  return (await ask('/v1/integrity', {})) as RecordIntegrity;
 }
 
 async function ask(path: string, question: Readonly<Record<string, string>>): Promise<unknown> {
