@@ -460,6 +460,14 @@ describe('credentials', () => {
   test.each<[string, Record<string, string>, () => Promise<string>, string, number, string]>([
     ['a target that is not open', {}, () => pod(), 'closed', 403, 'CHP-2012'],
     ['a target that does not exist', {}, () => pod(), '', 403, 'CHP-2012'],
+    [
+      'a backend whose name is not verified, for a pod with name servers of its own',
+      {},
+      () => api.attest('resolving.payments.report.u1'),
+      'orders',
+      409,
+      'CHP-2013',
+    ],
     ['no identity', {}, () => pod('u1', 'nobody'), 'orders', 403, 'CHP-2005'],
     [
       'a suspended one',

@@ -4,6 +4,8 @@ import type { AttestedSource } from '@chaperone/core/control/wire.ts';
 export interface AttestedProgram {
   readonly role: 'Pod' | 'Gateway';
   readonly source: AttestedSource;
+  /** Whoever wrote the pod chose who tells the sidecar the addresses of backends. */
+  readonly ownNameServers?: boolean;
 }
 
 /** A workload that proved which ServiceAccount it has. */

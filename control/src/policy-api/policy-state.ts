@@ -134,7 +134,7 @@ export class PolicyState {
   }
 
   /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
-  lease(identityUid: string, targetUid: string): LeasedCredential {
+  lease(identityUid: string, targetUid: string, ownNameServers = false): LeasedCredential {
     const identity = this.#identities.get(identityUid);
     const target = this.#targets.get(targetUid);
     if (identity === undefined) {
@@ -156,6 +156,13 @@ export class PolicyState {
       );
     }
     const label = `Target ${target.metadata.namespace}/${target.metadata.name}`;
+    if (ownNameServers && target.spec.tls.mode !== 'VerifyFull') {
+      throw new ControlRefusal(
+        'CHP-2013',
+        `${label} does not verify the name of its backend, and the pod has name servers of its own.`,
+        'Leave dnsPolicy None and dnsConfig.nameservers out of the pod, or set tls.mode VerifyFull on the Target.',
+      );
+    }
     const authorities = resolveAuthorities(target, this.#snapshot);
     if (!authorities.ok) {
       throw new ControlRefusal('CHP-2013', `${label}: ${authorities.message}.`, mendTarget);

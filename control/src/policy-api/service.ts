@@ -129,7 +129,7 @@ export class PolicyService {
   ): CredentialResponse {
     const { state, nowMs, maxPolicyAgeMs } = this.#options;
     const uid = this.#identityOf(bearer, identityUid);
-    const credential = state.lease(uid, targetUid);
+    const credential = state.lease(uid, targetUid, bearer.ownNameServers);
     return { ...credential, expiresAt: timeText(nowMs() + maxPolicyAgeMs) };
   }
 

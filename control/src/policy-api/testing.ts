@@ -19,7 +19,7 @@ import { ensureSigningKey } from './signing-keys.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** Tokens of pods are `pod.NAMESPACE.SERVICEACCOUNT.UID`; a gateway’s is `gateway`; of workloads `sa.NAMESPACE.NAME`. */
+/** Tokens of pods are `pod.NAMESPACE.SERVICEACCOUNT.UID`, of those with name servers of their own `resolving.…`; a gateway’s is `gateway`; of workloads `sa.NAMESPACE.NAME`. */
 export const plainAttestor: Attestor = {
   async attest(token) {
     const [kind, namespace = '', serviceAccount = '', uid = ''] = token.split('.');
@@ -29,6 +29,9 @@ export const plainAttestor: Attestor = {
       pod: { name, uid },
     });
     if (kind === 'pod' && uid !== '') return { role: 'Pod', source: source(`pod-${uid}`) };
+    if (kind === 'resolving') {
+      return { role: 'Pod', source: source(`pod-${uid}`), ownNameServers: true };
+    }
     if (kind === 'gateway') {
       return {
         role: 'Gateway',

@@ -72,7 +72,7 @@ export class Tokens {
   }
 
   async #issue(
-    { role, source }: AttestedProgram,
+    { role, source, ownNameServers }: AttestedProgram,
     audience: string,
     validMs: number,
   ): Promise<IssuedToken> {
@@ -80,7 +80,13 @@ export class Tokens {
     const { kid, privateKey } = this.#keys.keys().current;
     const nowS = Math.floor(this.#nowMs() / 1000);
     const expiresS = nowS + Math.floor(validMs / 1000);
-    const claims: Omit<TokenClaims, 'sub'> = { role, namespace, serviceAccount, pod: pod.name };
+    const claims: Omit<TokenClaims, 'sub'> = {
+      role,
+      namespace,
+      serviceAccount,
+      pod: pod.name,
+      ...(ownNameServers && { ownNameServers }),
+    };
     const token = await new SignJWT({ ...claims })
       .setProtectedHeader({ alg: 'ES256', kid, typ: 'JWT' })
       .setIssuer(tokenIssuer)
@@ -111,9 +117,17 @@ export class Tokens {
           currentDate: new Date(this.#nowMs()),
         },
       );
-      const { sub, exp, role, namespace, serviceAccount, pod } = payload as typeof payload &
-        TokenClaims;
-      return { sub, role, namespace, serviceAccount, pod, expiresMs: exp! * 1000 };
+      const { sub, exp, role, namespace, serviceAccount, pod, ownNameServers } =
+        payload as typeof payload & TokenClaims;
+      return {
+        sub,
+        role,
+        namespace,
+        serviceAccount,
+        pod,
+        ...(ownNameServers && { ownNameServers }),
+        expiresMs: exp! * 1000,
+      };
     } catch (error) {
       // jose's messages name the claim or the key, never the token.
       throw notValid(error instanceof errors.JOSEError ? error.message : 'it is no JWT');

@@ -18,4 +18,6 @@ export interface TokenClaims {
   readonly serviceAccount: string;
   /** The pod's name. */
   readonly pod: string;
+  /** Only where it is so: the pod has name servers of its own. */
+  readonly ownNameServers?: true;
 }

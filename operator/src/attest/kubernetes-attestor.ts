@@ -6,6 +6,7 @@ import type {
 } from '@chaperone/control/policy-api/attestor.ts';
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import { type ExpectedSidecar, inspectPod } from '../injection/inspect.ts';
+import { hasOwnNameServers } from '../injection/name-servers.ts';
 import { tokenAudience } from '../injection/names.ts';
 import { type CheckedPod, podProblem } from '../injection/pod.ts';
 import type { KubernetesApi } from '../kubernetes/client.ts';
@@ -55,6 +56,7 @@ export class KubernetesAttestor implements Attestor {
     return {
       role: gateway ? 'Gateway' : 'Pod',
       source: { namespace, serviceAccount, pod: bound, ...(node !== undefined && { node }) },
+      ...(!gateway && hasOwnNameServers(pod.spec) && { ownNameServers: true }),
     };
   }
 

@@ -66,6 +66,8 @@ export const unmappedReasons = [
   'NameTaken',
   /** The pod's own hostAliases have the name. */
   'HostAliasConflict',
+  /** The pod has name servers of its own, and the Target does not verify whom a name leads to. */
+  'OwnNameServers',
   /** There are more targets than a pod can be given. */
   'TooManyTargets',
 ] as const;

@@ -10,6 +10,7 @@ import {
 } from './eligibility.ts';
 import { listenEntries } from './listen.ts';
 import { lockdownOf, lockdownProblem } from './lockdown.ts';
+import { hasOwnNameServers } from './name-servers.ts';
 import { governedLabel, lockdownContainer, sidecarContainer, statusAnnotation } from './names.ts';
 import { type InjectionOutcome, type Refused, refused } from './outcome.ts';
 import type { CheckedPod, Container, PodSpec, Volume } from './pod.ts';
@@ -55,6 +56,7 @@ export function renderPod(pod: CheckedPod, context: InjectionContext): Injection
     namespace: namespace.name,
     targets,
     hostAliases: spec.hostAliases ?? [],
+    ownNameServers: hasOwnNameServers(spec),
     clusterDomain: settings.clusterDomain,
     hasService: (space, service) => context.services(space).some(({ name }) => name === service),
   });

@@ -9,6 +9,7 @@ const map = (input: Partial<TargetMapInput>) =>
     namespace: 'payments',
     targets: [target('data/orders-db')],
     hostAliases: [],
+    ownNameServers: false,
     clusterDomain: 'cluster.local',
     hasService: () => false,
     ...input,

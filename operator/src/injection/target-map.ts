@@ -18,6 +18,8 @@ export interface TargetMapInput {
   readonly targets: readonly Target[];
   /** The pod's, ours of an earlier rendering among them. */
   readonly hostAliases: readonly HostAlias[];
+  /** See hasOwnNameServers. */
+  readonly ownNameServers: boolean;
   readonly clusterDomain: string;
   readonly hasService: (namespace: string, name: string) => boolean;
 }
@@ -71,7 +73,7 @@ export function mapTargets(input: TargetMapInput): TargetMap {
       warnings.push({ reason, target: key, message });
     };
     const [host, ...others] = namesOf.get(target)!;
-    const problem = hostProblem(target, host);
+    const problem = hostProblem(target, host) ?? trustProblem(target, input);
     if (problem !== undefined) {
       warn(problem.reason, `Target ${key} is not mapped: ${problem.message}`);
       continue;
@@ -164,6 +166,17 @@ function hostProblem(
     };
   }
   return undefined;
+}
+
+function trustProblem(
+  { spec }: Target,
+  { ownNameServers }: TargetMapInput,
+): { readonly reason: UnmappedReason; readonly message: string } | undefined {
+  if (!ownNameServers || spec.tls.mode === 'VerifyFull') return undefined;
+  return {
+    reason: 'OwnNameServers',
+    message: `the pod has name servers of its own, and with tls.mode ${spec.tls.mode} whoever they lead to is given the credential; leave dnsPolicy None and dnsConfig.nameservers out of the pod, or set tls.mode VerifyFull`,
+  };
 }
 
 /** The Service that a pod of that namespace would reach under the name, if there is one. */

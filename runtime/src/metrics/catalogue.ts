@@ -531,6 +531,7 @@ export const admissionMetrics = {
         'ShadowsService',
         'NameTaken',
         'HostAliasConflict',
+        'OwnNameServers',
         'TooManyTargets',
       ],
     },
