@@ -72,10 +72,20 @@ export function attachmentDoubts(object: Policy | Mask, snapshot: Snapshot): Dou
       const message = `Target ${label} does not name namespace ${namespace} in policyNamespaces: the rule does not count there`;
       return [{ reason: 'NotPermitted', message }];
     }
-    if (object.spec.rules?.every(({ action }) => action === 'Deny')) return [];
+    if (object.spec.rules?.every(({ action }) => action === 'Deny')) {
+      const foreign = subjectNamespaces(object).find((one) => one !== namespace);
+      if (foreign === undefined) return [];
+      const message = `Target ${label} does not name namespace ${namespace} in policyNamespaces: rules deny identities of ${namespace} alone there, and not those of ${foreign}`;
+      return [{ reason: 'NotPermitted', message }];
+    }
     const message = `Target ${label} does not name namespace ${namespace} in policyNamespaces: only Deny rules count there`;
     return [{ reason: 'NotPermitted', message }];
   });
+}
+
+function subjectNamespaces({ spec: { subjects } }: Policy): readonly string[] {
+  const named = (subjects?.identities ?? []).map(({ namespace }) => namespace);
+  return [...named, ...(subjects?.namespaces ?? [])];
 }
 
 function conditionDoubts({ spec }: Policy): Doubt[] {

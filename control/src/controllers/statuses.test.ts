@@ -158,6 +158,16 @@ describe('wantedStatuses', () => {
       ['Ready: True Ready', 'Accepted: True Accepted'],
     ],
     [
+      'a policy that denies identities of others elsewhere',
+      stored('AccessPolicy', 'pay/p', {
+        ...refs('data'),
+        subjects: { identities: [{ namespace: 'other', name: 'report' }] },
+        rules: deny,
+      }),
+      [target()],
+      ['Ready: False NotPermitted', 'Accepted: False NotPermitted'],
+    ],
+    [
       'a policy whose condition does not compile',
       stored('AccessPolicy', 'data/p', { ...refs(), rules: [{ ...allow[0], when: 'nonsense(' }] }),
       [target()],

@@ -61,6 +61,18 @@ describe('bundleFor', () => {
     ]);
   });
 
+  test('holds Denies from elsewhere for identities of their own namespace alone', () => {
+    const rules = [rule('d', 'Deny')];
+    const subjects = { identities: [{ namespace: 'pay', name: 'report' }], namespaces: ['pay'] };
+    const made = bundle(
+      stored('AccessPolicy', 'other/hostile', { ...refs, subjects, rules }),
+      stored('AccessPolicy', 'pay/careful', { ...refs, subjects, rules }),
+    );
+    expect(made.targets[0]!.rules.map(({ ref }) => `${ref.namespace}/${ref.object}`)).toEqual([
+      'pay/careful',
+    ]);
+  });
+
   test('carries a rule whole', () => {
     const made = bundle(
       stored(

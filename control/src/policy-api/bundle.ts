@@ -87,9 +87,17 @@ function inputsOf(
   const applying = index.policiesFor(identity);
   return parts.open(identity.metadata.namespace).map((target) => ({
     part: parts.of(target),
-    policies: index.policiesOn(target).filter(({ policy }) => applying.has(objectKey(policy))),
+    policies: index
+      .policiesOn(target)
+      .filter(
+        (one) => applying.has(objectKey(one.policy)) && countsFor(one, identity.metadata.namespace),
+      ),
   }));
 }
+
+/** Or whoever has a namespace could cut off everybody else's workloads. */
+const countsFor = ({ policy, attached }: AttachedPolicy, namespace: string): boolean =>
+  attached === 'Granting' || policy.metadata.namespace === namespace;
 
 function targetBundle({ part, policies }: TargetInputs, identity: Identity): TargetBundle {
   return {
