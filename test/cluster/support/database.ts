@@ -125,6 +125,9 @@ function deployment(name: string, maxConnections: number): KubernetesObject {
               readinessProbe: {
                 exec: { command: ['pg_isready', '-h', '127.0.0.1'] },
                 periodSeconds: 1,
+                // Once it is there, a loaded machine must not take it from its Service.
+                timeoutSeconds: 10,
+                failureThreshold: 12,
               },
               volumeMounts: [
                 { name: 'data', mountPath: '/var/lib/postgresql' },
