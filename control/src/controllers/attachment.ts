@@ -22,7 +22,7 @@ export function mayGrant(namespace: string, target: Target): boolean {
 
 /**
  * How a policy or mask is attached to a target: `Granting` counts in full, `DenyOnly` with its Deny rules
- * alone, undefined not at all.
+ * alone, and for identities of its own namespace, undefined not at all.
  */
 export function attachment(object: Attached, target: Target): 'Granting' | 'DenyOnly' | undefined {
   const { namespace } = object.metadata;

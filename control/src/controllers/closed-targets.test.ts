@@ -51,7 +51,7 @@ describe('a target is closed by', () => {
       false,
     ],
     ['one whose rules cannot be read', 'AccessPolicy', 'data', { ...here, rules: 'x' }, true],
-    ['one that denies from elsewhere', 'AccessPolicy', 'pay', { ...there, ...rules('Deny') }, true],
+    ['one of elsewhere', 'AccessPolicy', 'pay', { ...there, ...rules('Deny') }, false],
     [
       'one elsewhere that selects',
       'AccessPolicy',
@@ -63,6 +63,16 @@ describe('a target is closed by', () => {
     ['another target', 'Target', 'data', {}, false],
   ])('%s', (_, kind, namespace, spec, expected) => {
     expect(closed(kind, namespace, spec)).toBe(expected);
+  });
+
+  test('one of elsewhere for identities of its own namespace alone', () => {
+    const open = stored('Target', 'data/t', { allowedNamespaces: { from: 'All' } });
+    const snapshot = snapshotOf(open);
+    const spec = { ...there, ...rules('Deny') };
+    const invalid = [{ kind: 'AccessPolicy', namespace: 'pay', name: 'x', spec }] as const;
+    snapshot.apply({ events: [], resourceVersion: '8', invalid });
+    const to = (namespace: string) => isOpenTo(open, namespace, snapshot, undefined);
+    expect([to('pay'), to('data'), to('other')]).toEqual([false, true, true]);
   });
 
   test('nothing any more, once it is mended', () => {

@@ -8,9 +8,15 @@ import type { Snapshot } from './snapshot.ts';
 
 type Target = Stored<'Target'>;
 
-/** What closes a target; undefined: nothing does. */
-export function closedBy(target: Target, snapshot: Snapshot): InvalidReference | undefined {
-  return snapshot.invalid.find((invalid) => mayRestrict(invalid) && mayConcern(invalid, target));
+/** What closes a target to identities of `namespace`, or, without one, to everybody; undefined: nothing does. */
+export function closedBy(
+  target: Target,
+  snapshot: Snapshot,
+  namespace?: string,
+): InvalidReference | undefined {
+  return snapshot.invalid.find(
+    (invalid) => mayRestrict(invalid) && mayConcern(invalid, target, namespace),
+  );
 }
 
 /** Allowing alone can be left out without harm. */
@@ -23,10 +29,14 @@ function mayRestrict({ kind, spec }: InvalidReference): boolean {
   return !allowing || session !== undefined;
 }
 
-function mayConcern({ kind, namespace, spec }: InvalidReference, target: Target): boolean {
+function mayConcern(
+  { kind, namespace, spec }: InvalidReference,
+  target: Target,
+  identities: string | undefined,
+): boolean {
   const granting = mayGrant(namespace, target);
-  // Elsewhere a mask does not count; a policy can still deny.
-  if (kind === 'MaskingRule' && !granting) return false;
+  // Elsewhere a mask does not count; a policy can still deny identities of its own namespace.
+  if (!granting && (kind === 'MaskingRule' || namespace !== identities)) return false;
   const { targetRefs } = record(spec);
   // Its selector, or what cannot be read, may mean any that it may govern.
   if (!Array.isArray(targetRefs)) return granting;

@@ -79,7 +79,7 @@ export function isOpenTo(
   rules: GovernanceRules | undefined,
 ): boolean {
   if (!isOfferedTo(target, namespace, snapshot)) return false;
-  if (closedBy(target, snapshot) !== undefined) return false;
+  if (closedBy(target, snapshot, namespace) !== undefined) return false;
   if (rules === undefined) return true;
   const key = objectKey(target);
   return targetsOf(namespace, snapshot, rules).open.some((open) => objectKey(open) === key);

@@ -58,7 +58,7 @@ export function bundlePartsOf(
     open: (namespace) =>
       remembered(openBy, namespace, () =>
         targetsOf(namespace, snapshot, rules).open.filter(
-          (target) => closedBy(target, snapshot) === undefined,
+          (target) => closedBy(target, snapshot, namespace) === undefined,
         ),
       ),
     of: (target) =>
