@@ -61,7 +61,8 @@ export async function startDatabase(
         apiVersion: 'v1',
         kind: 'Service',
         metadata,
-        spec: { selector: { app: name }, ports: [{ port: 5432 }] },
+        // Neither a slow probe nor a node that could not report takes the database away.
+        spec: { selector: { app: name }, ports: [{ port: 5432 }], publishNotReadyAddresses: true },
       },
       deployment(name, maxConnections),
     ],
@@ -125,9 +126,6 @@ function deployment(name: string, maxConnections: number): KubernetesObject {
               readinessProbe: {
                 exec: { command: ['pg_isready', '-h', '127.0.0.1'] },
                 periodSeconds: 1,
-                // Once it is there, a loaded machine must not take it from its Service.
-                timeoutSeconds: 10,
-                failureThreshold: 12,
               },
               volumeMounts: [
                 { name: 'data', mountPath: '/var/lib/postgresql' },

@@ -1,0 +1,243 @@
+/**
+ * What the guide's page on high availability promises, with each part of Chaperone and of the cluster killed in turn
+ * while a load runs. After each, the load's own tally is held against the database and the record.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { injectEnabled, injectLabel, sidecarContainer } from '@chaperone/core/injection/names.ts';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { parse } from 'yaml';
+import { type Account, takeAccount } from './faults/account.ts';
+import { type Load, type LoadPod, startLoad, startLoadPod } from './faults/load.ts';
+import { newPod, newPodIsGoverned } from './faults/new-pod.ts';
+import { outageOf } from './faults/outage.ts';
+import { allowProbes, editsTakeEffect, forbidProbes, probesAre } from './faults/policy-edit.ts';
+import { killContainer, leaseHolder, podNames, restarts, scale } from './faults/processes.ts';
+import { printTable } from './faults/table.ts';
+import { waitFor } from './node/wait-for.ts';
+import {
+  type ChartValues,
+  chart,
+  installChaperone,
+  releaseNamespace,
+  uninstallChaperone,
+} from './support/chaperone.ts';
+import { type Database, startDatabase } from './support/database.ts';
+import { apply, applyRefused, get, kubectl } from './support/kubectl.ts';
+import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
+import { ready } from './support/pods.ts';
+import {
+  type ShopAccess,
+  shopIdentity,
+  shopPolicies,
+  shopTarget,
+} from './support/shop-resources.ts';
+import { makeNodeVolume, type NodeVolume } from './support/storage.ts';
+
+let data: string;
+let tenant: string;
+let database: Database;
+let access: ShopAccess;
+let volume: NodeVolume;
+let pod: LoadPod;
+let loads = 0;
+let handOverMs = 0;
+const table = new Map<string, Account['figures']>();
+
+beforeAll(async () => {
+  data = await makeNamespace('data');
+  tenant = await makeNamespace('tenant', {
+    [injectLabel]: injectEnabled,
+    'chaperone.dev/foreign-targets': 'accept',
+  });
+  volume = await makeNodeVolume();
+  database = await startDatabase(data);
+  const values = parse(readFileSync(join(chart, 'values-ha.yaml'), 'utf8')) as ChartValues;
+  await installChaperone({ ...values, ...volume.collectorValues, targetNamespaces: [data] });
+  access = { namespace: tenant, serviceAccount: 'load' };
+  await apply([
+    ...shopTarget(database, [tenant]),
+    shopIdentity(access),
+    ...shopPolicies(database, access),
+  ]);
+  pod = await startLoadPod(tenant, access.serviceAccount);
+});
+
+afterAll(async () => {
+  printTable(table);
+  process.stderr.write(`another leads after ${handOverMs} ms\n`);
+  await deleteNamespace(tenant, data);
+  await uninstallChaperone();
+  await deleteNamespace(releaseNamespace);
+  await volume?.remove();
+});
+
+/** Runs a load from before a fault until it flows again after it, and takes account. */
+async function underLoad(
+  title: string,
+  fault: (load: Load) => Promise<void>,
+  cutOff = 0,
+): Promise<Account['figures']> {
+  const load = await startLoad(pod, database, ++loads * 1_000_000);
+  try {
+    await fault(load);
+    await load.flows();
+  } finally {
+    await load.stop();
+  }
+  const tally = load.tally();
+  const identity = `${access.namespace}/${access.serviceAccount}`;
+  const account = await takeAccount({ load, tally, database, identity, cutOff });
+  table.set(title, account.figures);
+  expect(account.contradictions).toEqual([]);
+  return account.figures;
+}
+
+/** Nobody who was connected or connected anew noticed. */
+const unnoticed = { broken: 0, 'connections failed': 0 };
+
+test('without a fault', async () => {
+  const figures = await underLoad('none', (load) => editsTakeEffect(load, database, access));
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test("the controllers' leader is killed: another leads", async () => {
+  const figures = await underLoad("controllers' leader", async () => {
+    const lease = 'chaperone-controllers';
+    const before = await leaseHolder(lease);
+    const leader = (await podNames('controllers')).find((name) => before.startsWith(name));
+    await killContainer(releaseNamespace, leader!, 'controllers');
+    const killedAt = Date.now();
+    await waitFor(async () => ![before, ''].includes(await leaseHolder(lease)), {
+      what: 'another leader',
+    });
+    handOverMs = Date.now() - killedAt;
+    // Whoever leads works: the status is the controllers' to write.
+    await forbidProbes(database, access);
+    await waitFor(async () => {
+      const { status } = await get('accesspolicy', 'no-products', '-n', data);
+      return status?.observedGeneration === 1;
+    });
+    await allowProbes(database);
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test('a replica of the webhook is killed: the other admits pods', async () => {
+  const figures = await underLoad('one webhook', async () => {
+    const [replica] = await podNames('webhook');
+    await killContainer(releaseNamespace, replica!, 'webhook');
+    await newPodIsGoverned('one-webhook', database, access);
+    await ready('deployment/chaperone-webhook', releaseNamespace);
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test('without any webhook, pods that opted in are refused and others are not', async () => {
+  const figures = await underLoad('all webhooks', async () => {
+    const what = 'deployment/chaperone-webhook';
+    try {
+      await scale(what, 0);
+      expect(await applyRefused([newPod('no-webhook')], tenant)).toContain(
+        'failed calling webhook "namespace.inject.chaperone.dev"',
+      );
+      await apply([newPod('plain')], data);
+      await ready('pod/plain', data);
+      await kubectl(['delete', 'pod', 'plain', '-n', data, '--wait=false']);
+    } finally {
+      await scale(what, 2);
+    }
+    await newPodIsGoverned('webhook-again', database, access);
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test('a replica of the policy API is killed: the other serves', async () => {
+  const figures = await underLoad('one policy API', async (load) => {
+    for (const replica of await podNames('policy-api')) {
+      await killContainer(releaseNamespace, replica, 'policy-api');
+      await editsTakeEffect(load, database, access);
+      await newPodIsGoverned(`after-${replica}`, database, access);
+      await ready('deployment/chaperone-policy-api', releaseNamespace);
+    }
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test('without any policy API, sessions go on and new ones are opened; then it catches up', async () => {
+  const figures = await underLoad('all policy APIs', async (load) => {
+    const what = 'deployment/chaperone-policy-api';
+    try {
+      await scale(what, 0);
+      await load.flows();
+      await forbidProbes(database, access);
+    } finally {
+      await scale(what, 2);
+    }
+    await probesAre(load, 'Refused');
+    await allowProbes(database);
+    await probesAre(load, 'Done');
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test('the collector is killed, and away for a while: the spool keeps what it then gets', async () => {
+  const figures = await underLoad('collector', async (load) => {
+    const what = 'statefulset/chaperone-collector';
+    await killContainer(releaseNamespace, 'chaperone-collector-0', 'collector');
+    await load.flows();
+    await ready(what, releaseNamespace);
+    try {
+      await scale(what, 0);
+      await load.flows();
+      await load.flows();
+    } finally {
+      await scale(what, 1);
+    }
+  });
+  expect(figures).toMatchObject(unnoticed);
+});
+
+test("the sidecar is killed: its sessions break, it is back, and its spool's events arrive", async () => {
+  const before = await restarts(tenant, [pod.pod]);
+  await underLoad(
+    'sidecar',
+    async () => {
+      await killContainer(tenant, pod.pod, sidecarContainer);
+      await waitFor(async () => {
+        const now = await restarts(tenant, [pod.pod]);
+        const sidecar = `${pod.pod}/${sidecarContainer}`;
+        return now[sidecar] === before[sidecar]! + 1;
+      });
+    },
+    4,
+  );
+  const app = `${pod.pod}/app`;
+  expect((await restarts(tenant, [pod.pod]))[app]).toBe(before[app]);
+  await ready(`pod/${pod.pod}`, tenant);
+});
+
+test.each([
+  ['kube-apiserver', 60_000],
+  ['etcd', 20_000],
+] as const)(
+  '%s is away for %d ms: sessions go on and new ones are opened; then edits take effect',
+  async (component, ms) => {
+    const servers = async () => ({
+      ...(await restarts(releaseNamespace, [
+        ...(await podNames('webhook')),
+        ...(await podNames('policy-api')),
+        ...(await podNames('collector')),
+      ])),
+      ...(await restarts(tenant, [pod.pod])),
+    });
+    const before = await servers();
+    const figures = await underLoad(component, async (load) => {
+      await outageOf(component, ms, load);
+      await editsTakeEffect(load, database, access);
+      await newPodIsGoverned(`after-${component}`, database, access);
+    });
+    expect(figures).toMatchObject(unnoticed);
+    expect(await servers()).toEqual(before);
+  },
+);

@@ -1,0 +1,30 @@
+import { sidecarContainer } from '@chaperone/core/injection/names.ts';
+import { expect } from '@jest/globals';
+import { waitFor } from '../node/wait-for.ts';
+import type { Database } from '../support/database.ts';
+import { apply, get, type KubernetesObject, kubectl } from '../support/kubectl.ts';
+import { ready } from '../support/pods.ts';
+import type { ShopAccess } from '../support/shop-resources.ts';
+import { podTemplate, psql } from '../support/workloads.ts';
+
+/** A pod with psql, for a namespace that opted in: nothing of its own says so. */
+export function newPod(name: string, serviceAccount = 'default'): KubernetesObject {
+  const { metadata, spec } = podTemplate({ name, serviceAccount, inject: false });
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec };
+}
+
+/** A new pod of an identity is admitted, as soon as admission answers; it starts, and is governed. */
+export async function newPodIsGoverned(
+  name: string,
+  database: Database,
+  { namespace, serviceAccount }: ShopAccess,
+): Promise<void> {
+  const admitted = () => apply([newPod(name, serviceAccount)], namespace).then(() => true);
+  await waitFor(admitted, { what: `pod ${name} to be admitted`, intervalMs: 500 });
+  await ready(`pod/${name}`, namespace);
+  const { spec } = await get('pod', name, '-n', namespace);
+  expect(spec.initContainers[0].name).toBe(sidecarContainer);
+  const answer = await psql(namespace, name, database, 'SELECT * FROM employees');
+  expect(answer.error).toContain('42501');
+  await kubectl(['delete', 'pod', name, '-n', namespace, '--wait=false']);
+}
