@@ -192,7 +192,7 @@ export interface AccessPolicySpec {
   readonly mode: 'Enforce' | 'DryRun';
   /** Whom the rules are about: the identities listed, and those that namespaces, groups and selector pick. Absent: nobody. */
   readonly subjects?: AccessPolicySubjects;
-  /** Targets by name. A policy grants on targets of its own namespace and of those whose policyNamespaces name it; on others it can only deny. */
+  /** Targets by name. A policy grants on targets of its own namespace and of those whose policyNamespaces name it; on others it can only deny, to identities of its own namespace. */
   readonly targetRefs?: readonly AccessPolicyTargetRef[];
   /** Targets by their labels, among those that this policy's namespace may grant on: its own, and those whose policyNamespaces name it. */
   readonly selector?: LabelSelector;
@@ -445,7 +445,7 @@ export interface TargetSpec {
   readonly credentials: TargetCredentials;
   /** Whose identities may connect at all. Access itself still needs a policy. */
   readonly allowedNamespaces: TargetAllowedNamespaces;
-  /** Further namespaces whose AccessPolicies may grant on this target, and whose MaskingRules count. Policies elsewhere can only deny. */
+  /** Further namespaces whose AccessPolicies may grant on this target, and whose MaskingRules count. Policies elsewhere can only deny, and only identities of their own namespace. */
   readonly policyNamespaces?: readonly string[];
   /** Enforce refuses and masks. Observe forwards everything, records the verdict that it would have had, and masks nothing: the way in for a running system. */
   readonly enforcement: 'Enforce' | 'Observe';
