@@ -81,7 +81,11 @@ const first = randomInt(1, 2 ** 31) * 2 ** 20;
 let count = 0;
 let ending = false;
 let endMs = Infinity;
-process.on('SIGTERM', () => { ending = true; endMs = Date.now() + Number(LINGER_MS); });
+process.on('SIGTERM', () => {
+  if (LINGER_MS === 'none') process.exit(0);
+  ending = true;
+  endMs = Date.now() + Number(LINGER_MS);
+});
 async function tell(line) {
   const answer = await fetch(url, { method: 'POST', body: JSON.stringify({ pod: hostname(), worker, ...line }) });
   if (!answer.ok) throw new Error('the tally answered ' + answer.status);
@@ -113,8 +117,8 @@ export interface LoadOptions {
   readonly connections?: number;
   /** Of all connections together; without it, it goes on until it is told to end. */
   readonly statements?: number;
-  /** How long it goes on after it was told to end; default 0. */
-  readonly lingerMs?: number;
+  /** How long it goes on after it was told to end; default 0. `none`: it leaves in the middle of a statement. */
+  readonly lingerMs?: number | 'none';
 }
 
 /** What a container of a tenant runs to put load on the shop and keep a tally of it; for `workloadDeployment` and such. */
