@@ -133,6 +133,15 @@ export class PolicyState {
     return open.length === 1 ? open[0] : undefined;
   }
 
+  /** Whether `user` names that identity, and the target is open to it; others may have its name as well. */
+  isNamed({ metadata }: Identity, user: string, targetUid: string): boolean {
+    const target = this.#targets.get(targetUid);
+    const names = [metadata.name, `${metadata.namespace}/${metadata.name}`];
+    return (
+      names.includes(user) && target !== undefined && this.isOpenTo(target, metadata.namespace)
+    );
+  }
+
   /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
   lease(identityUid: string, targetUid: string, ownNameServers = false): LeasedCredential {
     const identity = this.#identities.get(identityUid);

@@ -15,6 +15,7 @@ import {
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { targetNames } from '@chaperone/core/resources/target-names.ts';
 import { type Issuer, issueServing, publicKeyRefusal } from '../certificates/issue.ts';
+import type { Stored } from '../store/resource-store.ts';
 import type { TicketStore } from '../tickets/ticket-store.ts';
 import type { Attestor } from './attestor.ts';
 import type { StreamContent } from './event-stream.ts';
@@ -147,12 +148,6 @@ export class PolicyService {
         'Have allowedNamespaces of a Target include it.',
       );
     }
-    if (names.length > maxNames) {
-      throw notIssued(
-        `${names.length} host names are open to namespace ${bearer.namespace}; a certificate takes ${maxNames}.`,
-        'Open Targets only to the namespaces that need them.',
-      );
-    }
     const signer = await issuer();
     if (signer.certificate.notAfter.getTime() - nowMs() < minCertificateMs) {
       throw notIssued(
@@ -178,9 +173,8 @@ export class PolicyService {
     if (workload !== undefined) {
       const { namespace, serviceAccount, pod, issuer, expiresMs } = workload;
       const identity = state.identityOf(namespace, serviceAccount);
-      const named = state.identityNamed(user, targetUid);
-      // By uid: the two may come from before and after a change of its status.
-      if (identity === undefined || named?.metadata.uid !== identity.metadata.uid) {
+      // The token tells those of one name apart: nobody's login hangs on what others call theirs.
+      if (identity === undefined || !state.isNamed(identity, user, targetUid)) {
         throw wrongProof(`the token is ServiceAccount ${namespace}/${serviceAccount}’s`);
       }
       return {
@@ -215,16 +209,24 @@ export class PolicyService {
     throw new ControlRefusal(code, message, hint);
   }
 
-  /** Of targets that the bearer may stand in for; first those under which a gateway is reached. */
+  /**
+   * Of targets that the bearer may stand in for; first those under which a gateway is reached, then its own
+   * namespace's, then the older ones'. What is too many is left out: whoever opens Targets to others must not
+   * keep them from a certificate.
+   */
   #certifiedNames({ role, namespace }: TokenBearer): string[] {
     const { state, clusterDomain, gatewayNames } = this.#options;
     const gateway = role === 'Gateway';
-    const targets = gateway ? state.targets() : state.openTargets(namespace);
+    const rank = ({ metadata }: Stored<'Target'>): number =>
+      metadata.namespace === namespace ? 0 : Date.parse(metadata.creationTimestamp);
+    const targets = [...(gateway ? state.targets() : state.openTargets(namespace))].sort(
+      (a, b) => rank(a) - rank(b),
+    );
     const names = [
       ...(gateway ? gatewayNames : []),
       ...targets.flatMap(({ spec: { host, aliases = [] } }) => [host, ...aliases]),
     ].flatMap((name) => targetNames(name, [], clusterDomain, namespace));
-    return [...new Set(names)];
+    return [...new Set(names)].slice(0, maxNames);
   }
 
   #jsonOf(bundle: PolicyBundle): string {
