@@ -8,6 +8,9 @@ export const targetMark = 'chaperone.dev/target';
 export const useMark = 'chaperone.dev/use';
 
 const minMaskingKeyBytes = 16;
+/** Of a Target's authorities: the bundle of everybody whom it is open to carries them. */
+const maxAuthoritiesChars = 256 * 1024;
+const certificatePattern = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 /** A value, or why there is none, as a PascalCase reason and a sentence that holds no secret. */
 export type Resolved<T> =
@@ -49,7 +52,7 @@ export function resolveCredential(
   };
 }
 
-/** The authorities of a Target's caRef as PEM; undefined where it names none. */
+/** The authorities of a Target's caRef as PEM, and nothing else that stands there; undefined where it names none. */
 export function resolveAuthorities(
   target: Stored<'Target'>,
   snapshot: Snapshot,
@@ -65,9 +68,15 @@ export function resolveAuthorities(
   if (pem === undefined) {
     return failure('CANotFound', `${kind} ${name} with the key ${key} does not exist`);
   }
-  return pem.includes('-----BEGIN CERTIFICATE-----')
-    ? { ok: true, value: pem }
-    : failure('CAInvalid', `${kind} ${name} holds no PEM certificate under ${key}`);
+  // What stands beside them, a private key say, is not for those who are told.
+  const certificates = pem.match(certificatePattern) ?? [];
+  if (certificates.length === 0) {
+    return failure('CAInvalid', `${kind} ${name} holds no PEM certificate under ${key}`);
+  }
+  const value = `${certificates.join('\n')}\n`;
+  return value.length <= maxAuthoritiesChars
+    ? { ok: true, value }
+    : failure('CAInvalid', `${kind} ${name} holds more than 256 KiB of certificates under ${key}`);
 }
 
 /** The key of a MaskingRule's keyRef; undefined where it names none. */

@@ -203,6 +203,10 @@ describe('bundleFor', () => {
       expect(of(objects)).toMatch(/./);
       expect(of(objects)).not.toContain('BEGIN');
     }
+    const both = `-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n${pem}${pem}`;
+    expect(of([stored('ConfigMap', 'data/ca', { data: { 'ca.crt': both } })])).toBe(pem + pem);
+    const huge = pem.repeat(5000);
+    expect(of([stored('ConfigMap', 'data/ca', { data: { 'ca.crt': huge } })])).not.toContain('--');
   });
 
   test('of several session settings the strictest hold, those of DryRun and of strangers not', () => {
