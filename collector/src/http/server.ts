@@ -1,4 +1,5 @@
 import type { ServerOptions } from 'node:https';
+import { limitConnections } from '@chaperone/runtime/http/connection-limit.ts';
 import Fastify, { type FastifyInstance } from 'fastify';
 import type { Ingest } from '../ingest/ingest.ts';
 import type { IngestLimits } from '../ingest/limits.ts';
@@ -45,7 +46,7 @@ export function buildServer(parts: ServerParts): FastifyInstance {
         https: { ...parts.tls, minVersion: 'TLSv1.2' },
       }) as unknown as FastifyInstance)
     : Fastify(options);
-  server.server.maxConnections = maxConnections;
+  limitConnections(server.server, maxConnections);
 
   server.setErrorHandler((error, request, reply) => {
     const problem = toProblem(error);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { limitConnections } from '@chaperone/runtime/http/connection-limit.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { answerOf, RequestProblem, sendAnswer } from './problems.ts';
@@ -40,7 +41,7 @@ export function buildServer(
     clientErrorHandler: answerUnreadable,
     https: { ...pair, minVersion: 'TLSv1.2', maxHeaderSize: maxHeaderBytes },
   }) as unknown as FastifyInstance;
-  server.server.maxConnections = maxConnections;
+  limitConnections(server.server, maxConnections);
   server.addHook('onSend', async (_request, reply) => {
     if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store');
   });

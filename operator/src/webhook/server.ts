@@ -8,6 +8,7 @@ import {
 } from '@chaperone/control/policy-api/serving-certificate.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { limitConnections } from '@chaperone/runtime/http/connection-limit.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { admissionMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import type { MetricSet } from '@chaperone/runtime/metrics/metrics.ts';
@@ -140,6 +141,6 @@ function buildServer(pair: ServingPair): FastifyInstance {
     forceCloseConnections: 'idle',
     https: { ...pair, minVersion: 'TLSv1.2' },
   }) as unknown as FastifyInstance;
-  server.server.maxConnections = maxConnections;
+  limitConnections(server.server, maxConnections);
   return server;
 }

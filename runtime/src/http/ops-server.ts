@@ -3,7 +3,10 @@ import https from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
+import { limitConnections } from './connection-limit.ts';
 import type { Readiness } from './readiness.ts';
+
+const maxConnections = 64;
 
 export interface OpsServerOptions {
   readonly host: string;
@@ -68,7 +71,7 @@ export async function startOpsServer(options: OpsServerOptions): Promise<OpsServ
     options.tls === undefined
       ? http.createServer(limits, handler)
       : https.createServer({ ...limits, ...options.tls, minVersion: 'TLSv1.2' }, handler);
-  server.maxConnections = 64;
+  limitConnections(server, maxConnections);
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => {
       const address = `${options.host}:${options.port}`;
