@@ -4,15 +4,27 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { injectEnabled, injectLabel, sidecarContainer } from '@chaperone/core/injection/names.ts';
+import {
+  injectEnabled,
+  injectLabel,
+  sidecarContainer,
+  spoolDirectory,
+} from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { type Account, takeAccount } from './faults/account.ts';
 import { type Load, type LoadPod, startLoad, startLoadPod } from './faults/load.ts';
-import { newPod, newPodIsGoverned } from './faults/new-pod.ts';
+import { admitPod, isStarted, newPod, newPodIsGoverned, podIsGoverned } from './faults/new-pod.ts';
 import { outageOf } from './faults/outage.ts';
 import { allowProbes, editsTakeEffect, forbidProbes, probesAre } from './faults/policy-edit.ts';
-import { killContainer, leaseHolder, podNames, restarts, scale } from './faults/processes.ts';
+import {
+  killContainer,
+  leaseHolder,
+  loseContainer,
+  podNames,
+  restarts,
+  scale,
+} from './faults/processes.ts';
 import { printTable } from './faults/table.ts';
 import { waitFor } from './node/wait-for.ts';
 import {
@@ -23,7 +35,7 @@ import {
   uninstallChaperone,
 } from './support/chaperone.ts';
 import { type Database, startDatabase } from './support/database.ts';
-import { apply, applyRefused, get, kubectl } from './support/kubectl.ts';
+import { apply, applyRefused, get, kubectl, patch } from './support/kubectl.ts';
 import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 import { ready } from './support/pods.ts';
 import {
@@ -164,16 +176,19 @@ test('a replica of the policy API is killed: the other serves', async () => {
   expect(figures).toMatchObject(unnoticed);
 });
 
-test('without any policy API, sessions go on and new ones are opened; then it catches up', async () => {
+test('without any policy API, sessions go on, new ones are opened and pods wait; then it catches up', async () => {
   const figures = await underLoad('all policy APIs', async (load) => {
     const what = 'deployment/chaperone-policy-api';
     try {
       await scale(what, 0);
-      await load.flows();
+      await admitPod('waits', access);
       await forbidProbes(database, access);
+      await load.flows();
+      expect(await isStarted('waits', access)).toBe(false);
     } finally {
       await scale(what, 2);
     }
+    await podIsGoverned('waits', database, access);
     await probesAre(load, 'Refused');
     await allowProbes(database);
     await probesAre(load, 'Done');
@@ -181,7 +196,7 @@ test('without any policy API, sessions go on and new ones are opened; then it ca
   expect(figures).toMatchObject(unnoticed);
 });
 
-test('the collector is killed, and away for a while: the spool keeps what it then gets', async () => {
+test('the collector is killed, and away for a while: pods start, and spools keep what it then gets', async () => {
   const figures = await underLoad('collector', async (load) => {
     const what = 'statefulset/chaperone-collector';
     await killContainer(releaseNamespace, 'chaperone-collector-0', 'collector');
@@ -189,7 +204,7 @@ test('the collector is killed, and away for a while: the spool keeps what it the
     await ready(what, releaseNamespace);
     try {
       await scale(what, 0);
-      await load.flows();
+      await newPodIsGoverned('without-collector', database, access);
       await load.flows();
     } finally {
       await scale(what, 1);
@@ -198,23 +213,46 @@ test('the collector is killed, and away for a while: the spool keeps what it the
   expect(figures).toMatchObject(unnoticed);
 });
 
-test("the sidecar is killed: its sessions break, it is back, and its spool's events arrive", async () => {
+/** Sessions that the load keeps open at any time. */
+const sessions = 4;
+
+/** The sidecar of the load's pod is started anew, and nothing else of the pod. */
+async function sidecarRestarts(kill: () => Promise<void>): Promise<void> {
   const before = await restarts(tenant, [pod.pod]);
-  await underLoad(
-    'sidecar',
+  await kill();
+  const sidecar = `${pod.pod}/${sidecarContainer}`;
+  const after = { ...before, [sidecar]: before[sidecar]! + 1 };
+  await waitFor(
     async () => {
-      await killContainer(tenant, pod.pod, sidecarContainer);
-      await waitFor(async () => {
-        const now = await restarts(tenant, [pod.pod]);
-        const sidecar = `${pod.pod}/${sidecarContainer}`;
-        return now[sidecar] === before[sidecar]! + 1;
-      });
+      const now = await restarts(tenant, [pod.pod]);
+      return now[sidecar] !== before[sidecar] && now;
     },
-    4,
+    { what: 'the sidecar to be started anew', timeoutMs: 120_000 },
   );
-  const app = `${pod.pod}/app`;
-  expect((await restarts(tenant, [pod.pod]))[app]).toBe(before[app]);
+  expect(await restarts(tenant, [pod.pod])).toEqual(after);
   await ready(`pod/${pod.pod}`, tenant);
+}
+
+test("the sidecar is killed: its sessions break, it is back, and its spool's events arrive", async () => {
+  const kill = () => killContainer(tenant, pod.pod, sidecarContainer);
+  await underLoad('sidecar', () => sidecarRestarts(kill), sessions);
+});
+
+test('the sidecar is lost with its spool: with durability Collector, what ran is on record', async () => {
+  const [{ metadata }] = shopPolicies(database, access);
+  const session = (value: object | null) =>
+    patch('accesspolicy', metadata.name, { spec: { session: value } }, data);
+  const lose = () => loseContainer(tenant, pod.pod, sidecarContainer, spoolDirectory);
+  await session({ durability: 'Collector' });
+  await underLoad(
+    'sidecar and spool',
+    async (load) => {
+      await editsTakeEffect(load, database, access); // and so what was edited before
+      await sidecarRestarts(lose);
+    },
+    sessions,
+  );
+  await session(null);
 });
 
 test.each([

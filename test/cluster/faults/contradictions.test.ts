@@ -110,6 +110,12 @@ describe('a record that', () => {
   });
 });
 
+test('a statement is refused although it was allowed only if it was cut', () => {
+  const counted = tallyOf(insert, { ...masked, outcome: 'Refused' }, write);
+  expect(recorded(views, counted)).toEqual(['Masked 1, Refused, is on record as Allow']);
+  expect(recorded(but(4, { outcome: 'Cut' }), counted)).toEqual([]);
+});
+
 describe('a statement whose connection broke', () => {
   const broken = tallyOf({ ...insert, outcome: 'Broken' });
 

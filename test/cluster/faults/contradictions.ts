@@ -68,16 +68,15 @@ export function ofRecord(
     }
     const [decision] = decisions;
     if (decision === undefined) continue;
-    if (verdict !== undefined && decision.verdict !== verdict) {
+    const ends = record.completionsOf(decision);
+    // A policy may be withdrawn from a statement that is under way.
+    const cut = outcome === 'Refused' && ends.some((end) => end.outcome === 'Cut');
+    if (verdict !== undefined && decision.verdict !== verdict && !cut) {
       found.push(`${name(statement)}, ${outcome}, is on record as ${decision.verdict}`);
     }
-    const ends = record.completionsOf(decision).length;
-    if (
-      outcome === 'Done' &&
-      ends !== 1 &&
-      !(cutOff > 0 && ends === 0 && record.isLast(decision))
-    ) {
-      found.push(`${name(statement)} has ${ends} ends on record`);
+    const mayLackEnd = cutOff > 0 && record.isLast(decision);
+    if (outcome === 'Done' && ends.length !== 1 && !(mayLackEnd && ends.length === 0)) {
+      found.push(`${name(statement)} has ${ends.length} ends on record`);
     }
     const insertedUs = inserted.get(number);
     if (insertedUs !== undefined && microseconds(decision.time) > insertedUs) {

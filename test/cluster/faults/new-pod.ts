@@ -13,18 +13,39 @@ export function newPod(name: string, serviceAccount = 'default'): KubernetesObje
   return { apiVersion: 'v1', kind: 'Pod', metadata: { ...metadata, name }, spec };
 }
 
-/** A new pod of an identity is admitted, as soon as admission answers; it starts, and is governed. */
-export async function newPodIsGoverned(
+/** A new pod of an identity is admitted, as soon as admission answers. */
+export async function admitPod(name: string, access: ShopAccess): Promise<void> {
+  const pod = newPod(name, access.serviceAccount);
+  const admitted = () => apply([pod], access.namespace).then(() => true);
+  await waitFor(admitted, { what: `pod ${name} to be admitted`, intervalMs: 500 });
+}
+
+/** A pod that was admitted starts, and is governed; it is deleted. */
+export async function podIsGoverned(
   name: string,
   database: Database,
-  { namespace, serviceAccount }: ShopAccess,
+  { namespace }: ShopAccess,
 ): Promise<void> {
-  const admitted = () => apply([newPod(name, serviceAccount)], namespace).then(() => true);
-  await waitFor(admitted, { what: `pod ${name} to be admitted`, intervalMs: 500 });
   await ready(`pod/${name}`, namespace);
   const { spec } = await get('pod', name, '-n', namespace);
   expect(spec.initContainers[0].name).toBe(sidecarContainer);
   const answer = await psql(namespace, name, database, 'SELECT * FROM employees');
   expect(answer.error).toContain('42501');
   await kubectl(['delete', 'pod', name, '-n', namespace, '--wait=false']);
+}
+
+/** Both. */
+export async function newPodIsGoverned(
+  name: string,
+  database: Database,
+  access: ShopAccess,
+): Promise<void> {
+  await admitPod(name, access);
+  await podIsGoverned(name, database, access);
+}
+
+/** Whether the container of the workload has been started. */
+export async function isStarted(name: string, { namespace }: ShopAccess): Promise<boolean> {
+  const { status } = await get('pod', name, '-n', namespace);
+  return status.containerStatuses?.some(({ started }: KubernetesObject) => started) ?? false;
 }

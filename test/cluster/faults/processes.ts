@@ -1,4 +1,6 @@
 /** Chaperone's own processes, and how to end them without a word. */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { componentPods, releaseNamespace } from '../support/chaperone.ts';
 import { get, kubectl } from '../support/kubectl.ts';
 import { ready } from '../support/pods.ts';
@@ -11,6 +13,20 @@ export async function killContainer(
   container: string,
 ): Promise<void> {
   const { pid } = await containerProcess(namespace, pod, container);
+  process.kill(pid, 'SIGKILL');
+}
+
+/** The same, and what it kept in a directory is lost with it: as when its node is. */
+export async function loseContainer(
+  namespace: string,
+  pod: string,
+  container: string,
+  directory: string,
+): Promise<void> {
+  const { pid } = await containerProcess(namespace, pod, container);
+  process.kill(pid, 'SIGSTOP');
+  const path = `/proc/${pid}/root${directory}`;
+  for (const file of readdirSync(path)) rmSync(join(path, file), { recursive: true });
   process.kill(pid, 'SIGKILL');
 }
 
