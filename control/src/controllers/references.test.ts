@@ -82,7 +82,8 @@ spec: { protocol: PostgreSQL, host: db, credentials: { secretRef: { name: s } } 
       change();
       await batch;
     };
-    const missing = 'Target data/t: Secret s does not exist';
+    const missing =
+      'Target data/t: Secret s does not exist, or lacks the label chaperone.dev/target: t';
     expect(told).toEqual([missing]);
     await step(() =>
       directory!.write(

@@ -33,7 +33,11 @@ export function resolveCredential(
 ): Resolved<Credential> {
   const { name, usernameKey, passwordKey } = target.spec.credentials.secretRef;
   const secret = snapshot.get('Secret', target.metadata.namespace, name);
-  if (secret === undefined) return failure('SecretNotFound', `Secret ${name} does not exist`);
+  // In a cluster, Secrets without the label are not read, so that neither can be told from the other.
+  if (secret === undefined) {
+    const label = `${targetMark}: ${target.metadata.name}`;
+    return failure('SecretNotFound', `Secret ${name} does not exist, or lacks the label ${label}`);
+  }
   if (markOf(secret, targetMark) !== target.metadata.name) {
     return failure(
       'SecretNotMarked',
@@ -87,7 +91,10 @@ export function resolveMaskingKey(
   const { keyRef } = rule.spec;
   if (keyRef === undefined) return { ok: true, value: undefined };
   const secret = snapshot.get('Secret', rule.metadata.namespace, keyRef.name);
-  if (secret === undefined) return failure('KeyNotFound', `Secret ${keyRef.name} does not exist`);
+  if (secret === undefined) {
+    const message = `Secret ${keyRef.name} does not exist, or lacks the label ${useMark}: MaskingKey`;
+    return failure('KeyNotFound', message);
+  }
   if (markOf(secret, useMark) !== 'MaskingKey') {
     return failure(
       'KeyNotMarked',
