@@ -211,7 +211,10 @@ export class PolicyState {
 }
 
 function ownersOf(identities: readonly Identity[]): Map<string, Identity> {
-  const conflicts = subjectConflicts(identities);
+  const conflicts = subjectConflicts(
+    identities,
+    ({ subject }) => subject.serviceAccount !== undefined,
+  );
   const owners = new Map<string, Identity>();
   for (const identity of identities) {
     const { namespace, name } = identity.metadata;

@@ -89,4 +89,51 @@ describe('subjectConflicts', () => {
     expect([...subjectConflicts(identities).keys()]).toEqual(['two/b']);
     expect(subjectConflicts(identities, ({ namespace }) => namespace === 'two').size).toBe(0);
   });
+
+  test('those that overlap conflict, and no others', () => {
+    let state = 7;
+    const below = (bound: number): number => {
+      state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
+      return Math.floor((state / 2_147_483_648) * bound);
+    };
+    const claims = ['sub', 'ref', 'job'];
+    for (let round = 0; round < 50; round += 1) {
+      const identities = Array.from({ length: 30 }, (_, at) => {
+        const named = claims.filter(() => below(3) > 0);
+        const match = Object.fromEntries(named.map((claim) => [claim, String(below(4))]));
+        return identity(`i${String(at).padStart(2, '0')}`, '2026-01-01', [token(match)]);
+      });
+      const holders: typeof identities = [];
+      const expected = identities.flatMap((one) => {
+        const [subject] = one.spec.subjects;
+        const owner = holders.find(({ spec }) =>
+          overlappingSubjects(
+            { namespace: 'a', subject: spec.subjects[0]! },
+            { namespace: 'a', subject: subject! },
+          ),
+        );
+        if (owner === undefined) holders.push(one);
+        return owner === undefined ? [] : [[one.metadata.name, owner.metadata.name]];
+      });
+      const found = [...subjectConflicts(identities)].map(([key, [conflict]]) => [
+        key.slice(2),
+        conflict!.name,
+      ]);
+      expect(found).toEqual(expected);
+    }
+  });
+
+  test('thousands of tokens of one issuer take a moment', () => {
+    const identities = Array.from({ length: 500 }, (_, at) =>
+      identity(
+        `i${at}`,
+        '2026-01-01',
+        Array.from({ length: 16 }, (_, each) => token({ sub: `${at} ${each}` })),
+      ),
+    );
+    const startMs = performance.now();
+    expect(subjectConflicts(identities).size).toBe(0);
+    // One by one they took half a minute.
+    expect(performance.now() - startMs).toBeLessThan(5000);
+  });
 });

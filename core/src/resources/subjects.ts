@@ -56,7 +56,7 @@ export function subjectConflicts(
   });
   const conflicts = new Map<string, SubjectConflict[]>();
   /** Subjects held so far, by what any two that overlap have in common. */
-  const held = new Map<string, { placed: PlacedSubject; owner: Claimant }[]>();
+  const held = new Map<string, HeldSubjects>();
   for (const identity of oldestFirst) {
     const { namespace } = identity.metadata;
     const gained: [string, PlacedSubject][] = [];
@@ -64,24 +64,92 @@ export function subjectConflicts(
       const placed = { namespace, subject };
       if (!counts(placed)) return;
       const bucket = bucketOf(placed);
-      const older = held.get(bucket)?.find((other) => overlappingSubjects(other.placed, placed));
-      if (older === undefined) {
+      const owner = held.get(bucket)?.ownerOf(subject);
+      if (owner === undefined) {
         gained.push([bucket, placed]);
         return;
       }
       const list = conflicts.get(keyOf(identity)) ?? [];
-      const { namespace: ownerNamespace, name } = older.owner.metadata;
+      const { namespace: ownerNamespace, name } = owner.metadata;
       list.push({ subject: index, namespace: ownerNamespace, name });
       conflicts.set(keyOf(identity), list);
     });
     for (const [bucket, placed] of gained) {
-      const list = held.get(bucket) ?? [];
-      list.push({ placed, owner: identity });
-      held.set(bucket, list);
+      const subjects = held.get(bucket) ?? new HeldSubjects();
+      subjects.add(placed.subject, identity);
+      held.set(bucket, subjects);
     }
   }
   return conflicts;
 }
+
+interface Held {
+  readonly match: Claims;
+  readonly owner: Claimant;
+  readonly order: number;
+}
+
+type Claims = Readonly<Record<string, string>>;
+
+/** By what they say of certain claims, the oldest each. */
+interface ClaimIndex {
+  readonly claims: readonly string[];
+  readonly oldest: Map<string, Held>;
+}
+
+interface Group {
+  readonly members: Held[];
+  readonly indexes: Map<string, ClaimIndex>;
+}
+
+/**
+ * Subjects of one bucket: two of them overlap where they say the same of all claims that both name. Not compared
+ * one by one: of thousands, that would take minutes.
+ */
+class HeldSubjects {
+  /** Those that name the same claims, and indexes over these by what others have in common with them. */
+  readonly #groups = new Map<string, Group>();
+  #count = 0;
+
+  add({ oidc }: Subject, owner: Claimant): void {
+    const match = oidc?.match ?? {};
+    const one = { match, owner, order: this.#count++ };
+    const key = JSON.stringify(Object.keys(match).sort());
+    const group: Group = this.#groups.get(key) ?? { members: [], indexes: new Map() };
+    this.#groups.set(key, group);
+    group.members.push(one);
+    for (const index of group.indexes.values()) take(index, one);
+  }
+
+  /** Of the oldest that overlaps. */
+  ownerOf({ oidc }: Subject): Claimant | undefined {
+    const match = oidc?.match ?? {};
+    let found: Held | undefined;
+    for (const { members, indexes } of this.#groups.values()) {
+      const claims = Object.keys(members[0]!.match)
+        .filter((claim) => Object.hasOwn(match, claim))
+        .sort();
+      const key = JSON.stringify(claims);
+      let index = indexes.get(key);
+      if (index === undefined) {
+        index = { claims, oldest: new Map() };
+        for (const member of members) take(index, member);
+        indexes.set(key, index);
+      }
+      const one = index.oldest.get(valuesOf(claims, match));
+      if (one !== undefined && (found === undefined || one.order < found.order)) found = one;
+    }
+    return found?.owner;
+  }
+}
+
+function take({ claims, oldest }: ClaimIndex, one: Held): void {
+  const values = valuesOf(claims, one.match);
+  if (!oldest.has(values)) oldest.set(values, one);
+}
+
+const valuesOf = (claims: readonly string[], match: Claims): string =>
+  JSON.stringify(claims.map((claim) => match[claim]));
 
 const keyOf = ({ metadata }: Claimant): string => `${metadata.namespace}/${metadata.name}`;
 
