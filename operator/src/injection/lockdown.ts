@@ -26,7 +26,7 @@ export function lockdownOf(
     name: lockdownContainer,
     image,
     env: [
-      { name: 'CHAPERONE_LOCKDOWN', value: JSON.stringify(closedPlaces(targets)) },
+      { name: 'CHAPERONE_LOCKDOWN', value: JSON.stringify(closedPlaces(targets, settings)) },
       { name: 'CHAPERONE_UID', value: String(sidecarUid) },
     ],
     securityContext: {
@@ -44,13 +44,20 @@ export function lockdownOf(
 }
 
 /** Every target, mapped or not: what has no way through the sidecar is not to be reached around it either. */
-function closedPlaces(targets: readonly Stored<'Target'>[]) {
-  return targets.flatMap(({ spec: { host, port, lockdownPorts = [] } }) => [
-    { host, port, anyAddress: lockdownPorts.includes(port) },
-    ...lockdownPorts
-      .filter((other) => other !== port)
-      .map((other) => ({ host, port: other, anyAddress: true })),
-  ]);
+function closedPlaces(
+  targets: readonly Stored<'Target'>[],
+  { clusterDomain }: Pick<InjectionSettings, 'clusterDomain'>,
+) {
+  return targets.flatMap(({ spec: { host: written, port, lockdownPorts = [] } }) => {
+    // As the sidecar has it resolved: no search domain is tried that would complete it.
+    const host = written.endsWith('.svc') ? `${written}.${clusterDomain}` : written;
+    return [
+      { host, port, anyAddress: lockdownPorts.includes(port) },
+      ...lockdownPorts
+        .filter((other) => other !== port)
+        .map((other) => ({ host, port: other, anyAddress: true })),
+    ];
+  });
 }
 
 /** Why the pod's own containers cannot be locked in. `spec`: without our containers. */
