@@ -140,6 +140,17 @@ describe('a sidecar', () => {
     });
   });
 
+  test('is known to resolve names elsewhere, when its pod does', async () => {
+    const spec = injected((changed) => {
+      changed.dnsPolicy = 'None';
+      changed.dnsConfig = { nameservers: ['10.9.8.7'] };
+    });
+    expect(await attestor.attest(await tokenOf(await run({ spec })), address)).toMatchObject({
+      role: 'Pod',
+      ownNameServers: true,
+    });
+  });
+
   test('may have several addresses', async () => {
     const pod = await run({ podIPs: [address, 'fd00::7'] });
     expect(await attestor.attest(await tokenOf(pod), 'fd00::7')).toMatchObject({ role: 'Pod' });
