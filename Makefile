@@ -7,10 +7,11 @@ JEST := node --experimental-vm-modules --disable-warning=ExperimentalWarning nod
 INSTALLED := node_modules/.package-lock.json
 
 # For `make images`: docker, podman or buildah; what stands before and after each image's name; the image below them
-# (empty: the Dockerfile's own), and the one below lockdown's, which has iptables (empty: it is made).
+# (empty: the Dockerfile's own), and the one below lockdown's, which has iptables (empty: it is made). The tag is by
+# default the one that the chart pulls.
 ENGINE ?= docker
 REGISTRY ?= localhost
-TAG ?= dev
+TAG ?= $(shell sed -n "s/^appVersion: //p" charts/chaperone/Chart.yaml)
 BASE ?=
 LOCKDOWN_BASE ?=
 IMAGES := operator sidecar collector chaperone
