@@ -27,6 +27,16 @@ afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 const shell = (script: string) => ['bash', '-c', script];
 
+/** What has ended is still listed until its parent, this process, has heard of it. */
+function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+}
+
 describe('daemons', () => {
   test('one is known by its pid file, writes to its log, and is stopped', async () => {
     const pid = startDaemon(shell('echo up; exec sleep 600'), { pidFile, logFile });
@@ -34,7 +44,7 @@ describe('daemons', () => {
     await waitFor(() => readFileSync(logFile, 'utf8') === 'up\n');
     await stopDaemon(pidFile, 10_000);
     expect(runningPid(pidFile)).toBeUndefined();
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    await waitFor(() => isGone(pid));
     expect(existsSync(pidFile)).toBe(false);
   });
 
@@ -43,7 +53,7 @@ describe('daemons', () => {
     const pid = startDaemon(shell(script), { pidFile, logFile });
     await waitFor(() => readFileSync(logFile, 'utf8') === 'deaf\n');
     await stopDaemon(pidFile, 100);
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+    await waitFor(() => isGone(pid));
   });
 
   describe('another process that has the number of one that ended', () => {
