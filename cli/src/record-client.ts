@@ -76,9 +76,11 @@ export function notRunning(directory: string, cause: unknown): ChaperoneError {
 export class RecordClient {
   readonly #http: HttpClient;
   readonly #token: string;
+  readonly #hasOwnCa: boolean;
 
   constructor({ url, token, ca }: RecordAccess, clock: Clock = systemClock()) {
     this.#token = token;
+    this.#hasOwnCa = ca !== undefined;
     this.#http = new HttpClient({
       baseUrl: url,
       clock,
@@ -154,10 +156,40 @@ export class RecordClient {
     return JSON.parse(checked(status, body).toString()) as Result;
   }
 
-  #get(path: string): Promise<HttpResponse> {
+  async #get(path: string): Promise<HttpResponse> {
     const headers = { authorization: `Bearer ${this.#token}`, accept: 'application/json' };
-    return this.#http.request({ method: 'GET', path, headers });
+    try {
+      return await this.#http.request({ method: 'GET', path, headers });
+    } catch (error) {
+      const hint = certificateHint(error, this.#hasOwnCa);
+      if (hint === undefined || !(error instanceof ChaperoneError)) throw error;
+      throw new ChaperoneError(error.code, error.message, { hint, cause: error });
+    }
   }
+}
+
+/** What TLS says of a certificate whose issuer it does not trust. */
+const untrusted: readonly unknown[] = [
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
+];
+
+/** What to do about a certificate that was not accepted: it is no matter of the server's log. */
+function certificateHint(error: unknown, hasOwnCa: boolean): string | undefined {
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException) : undefined;
+  if (cause?.code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
+    return "Give --url with a name that the collector's certificate has.";
+  }
+  if (!untrusted.includes(cause?.code)) return undefined;
+  const how =
+    'in a cluster it is `ca.crt` of ConfigMap chaperone-ca in the namespace that Chaperone is installed in';
+  return hasOwnCa
+    ? `The file of --ca does not hold the CA of the collector's certificate: ${how}.`
+    : `Give --ca, a PEM file with the CA of the collector's certificate: ${how}.`;
 }
 
 /** The body of a success; throws what the collector says otherwise. */
