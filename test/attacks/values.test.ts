@@ -265,7 +265,7 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
         other.query('SELECT 7'),
       ]);
       expect([long.rows.length, short.rows]).toEqual([texts.length, [['7']]]);
-    }, 30_000);
+    }, 180_000);
   });
 });
 
