@@ -21,6 +21,7 @@ test('what was added up is there whenever it is asked for, and counts once', asy
   metrics.refused('DeniedByRule');
   metrics.completed('Ok', 7);
   metrics.bytesIn(10);
+  metrics.backendFailed('CHP-2011');
   for (const more of [0, 1]) {
     if (more === 1) {
       metrics.decided(decided('Allow', 'Read'));
@@ -34,6 +35,8 @@ test('what was added up is there whenever it is asked for, and counts once', asy
       'chaperone_decisions_total{verdict="Deny",class="Write"} 1',
       'chaperone_decisions_total{verdict="Deny",class="Read"} 0',
       'chaperone_statements_total{outcome="Refused"} 1',
+      'chaperone_backend_failures_total{code="CHP-2011"} 1',
+      'chaperone_backend_failures_total{code="CHP-5004"} 0',
       `chaperone_statements_total{outcome="Ok"} ${1 + more}`,
       `chaperone_rows_total ${7 + more}`,
     ]) {

@@ -99,6 +99,11 @@ export class ProxyMetrics {
     this.#set.authentications.inc({ result });
   }
 
+  /** `code`: of a BackendError. */
+  backendFailed(code: string): void {
+    this.#set.backendFailures.inc({ code });
+  }
+
   violation(side: 'Client' | 'Backend'): void {
     this.#set.violations.inc({ side });
   }

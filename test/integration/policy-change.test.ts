@@ -184,7 +184,7 @@ describe('a session is ended with FATAL 57P01', () => {
   test.each([
     ['suspended', () => editIdentity({ suspended: true }), /is suspended/],
     ['expired', () => editIdentity({ expiresAt: '2020-01-01T00:00:00Z' }), /expired/],
-    ['removed', () => remove('MachineIdentity'), /no policy opens this target/],
+    ['removed', () => remove('MachineIdentity'), /is not known as MachineIdentity .* any more/],
   ] as const)('when its identity is %s', async (_name, change, message) => {
     const end = theEnd(client);
     change();

@@ -33,7 +33,7 @@ export function targetFindings(
             reason: observing ? 'Observing' : 'Ready',
             message: observing
               ? 'everything passes, nothing is masked: verdicts are only recorded'
-              : 'sessions can be opened',
+              : 'its host, credential and authorities are in order',
           }
         : { type: 'Ready', holds: false, reason: failed.reason, message: failed.message },
       credential.ok

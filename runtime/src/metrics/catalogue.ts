@@ -137,6 +137,14 @@ export const proxyMetrics = {
     help: 'Proofs of identity presented, by result.',
     labels: { result: ['Accepted', 'Refused'] },
   },
+  backendFailures: {
+    type: 'counter',
+    name: 'chaperone_backend_failures_total',
+    help: 'Sessions refused because no connection to their target could be opened, by error code: CHP-2011 credential refused, CHP-2013 certificate not trusted, CHP-5004 not reachable.',
+    labels: {
+      code: ['CHP-2011', 'CHP-2013', 'CHP-5001', 'CHP-5003', 'CHP-5004', 'CHP-5005', 'CHP-5008'],
+    },
+  },
   violations: {
     type: 'counter',
     name: 'chaperone_protocol_violations_total',

@@ -209,6 +209,7 @@ export class PostgresProxy {
     } catch (error) {
       opened.abandon();
       if (error instanceof BackendError) {
+        metrics.backendFailed(error.code);
         logger.warn(
           { code: error.code, detail: error.logDetail, ...where },
           'no backend for a session',
@@ -348,18 +349,20 @@ export class PostgresProxy {
     });
     const key = this.#cancels.issue(session, startup.minor);
     this.#sessions.add(session);
-    unsubscribe = control.subscribe(caller.identityUid, (newer) => {
-      const current = newer && this.#options.views.get(newer, target.uid);
+    const follow = (newer: PolicyBundle | undefined): void => {
+      if (newer === undefined) {
+        session.identityGone();
+        return;
+      }
+      const current = this.#options.views.get(newer, target.uid);
       if (current === undefined) session.withdrawn();
       else session.policyChanged(current);
-    });
+    };
+    unsubscribe = control.subscribe(caller.identityUid, follow);
     opening.done();
     session.start();
     // What changed while the backend was being connected to.
-    const newest = control.bundle(caller.identityUid);
-    const current = newest && this.#options.views.get(newest, target.uid);
-    if (current === undefined) session.withdrawn();
-    else session.policyChanged(current);
+    follow(control.bundle(caller.identityUid));
   }
 
   #whereIs(view: PolicyView): OpenBackendOptions {

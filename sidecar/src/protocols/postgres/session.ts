@@ -194,6 +194,18 @@ export class PostgresSession {
     if (stopped === 'Queued') this.withdrawn();
   }
 
+  /** The caller no longer counts as the identity: it, its subject or our attestation is gone. */
+  identityGone(): void {
+    const { identity } = this.#view.policy;
+    this.terminate(
+      'PolicyWithdrawn',
+      refusalResponse('NoPolicy', 'End', {
+        message: `the caller is not known as MachineIdentity ${identity.namespace}/${identity.name} any more (CHP-2004)`,
+        hint: 'If the MachineIdentity or its subject was removed, have its owner restore it; then connect again.',
+      }),
+    );
+  }
+
   /** No policy opens the target to the identity any more. */
   withdrawn(): void {
     const { identity } = this.#view.policy;

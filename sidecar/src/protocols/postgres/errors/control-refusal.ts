@@ -26,6 +26,6 @@ export function notOpen(target: string, bundle: PolicyBundle | undefined): Refus
     bundle === undefined ? 'the caller' : `${bundle.identity.namespace}/${bundle.identity.name}`;
   return {
     message: `Target ${target} is not open to ${who}, or does not exist any more (CHP-2012)`,
-    hint: "Have the Target's allowedNamespaces include the identity's namespace.",
+    hint: "If the Target is gone, have its owner restore it; if not, have its allowedNamespaces include the identity's namespace.",
   };
 }
