@@ -106,7 +106,12 @@ export async function startControllers(
       onRoots: (bundle) => roots.setBundle(bundle),
       isPublished: (bundle) => roots.isPublished(bundle),
       gauges,
-      onAction: (action) => logger.info({ action }, 'certificates changed'),
+      onAction: ({ type, ...details }) => {
+        // Under another key: the logger hides what is called secret, and this is a Secret's name.
+        const object = 'secret' in details ? details.secret : undefined;
+        const why = 'why' in details ? details.why : undefined;
+        logger.info({ action: type, object, why }, 'certificates changed');
+      },
     }),
   );
   const governance = new Governance({
