@@ -5,7 +5,8 @@ import type { RawPod } from '@chaperone/control/governance/pod-view.ts';
 import type { Stored, StoredKind } from '@chaperone/control/store/resource-store.ts';
 import { hasErrors } from '@chaperone/core/resources/problem.ts';
 import { validate } from '@chaperone/core/resources/validate.ts';
-import { controllersSelector, type Installation, readInstallation } from './installation.ts';
+import { type Components, componentsSelector, controllers, readComponents } from './components.ts';
+import { type Installation, readInstallation } from './installation.ts';
 import type { Kubectl, Listed, RawObject } from './kubectl.ts';
 
 export interface ServiceView {
@@ -31,6 +32,8 @@ export interface ClusterView {
   readonly services: readonly ServiceView[];
   /** Undefined: not there, or not ours to see. */
   readonly installation: Installation | undefined;
+  /** Chaperone's own. */
+  readonly components: Components;
   /** What we may not see, as sentences. */
   readonly unseen: readonly string[];
 }
@@ -71,15 +74,18 @@ export async function readCluster(
     unseen.push('pods: you may not list them');
     return [];
   };
-  const installationOf = async (): Promise<RawObject | undefined> => {
-    const found = await kubectl.list('deployments.apps', undefined, controllersSelector);
-    if (!found.allowed) {
-      unseen.push("Chaperone's own Deployments: what the administrator settled is not known");
-    }
-    return found.allowed ? found.items[0] : undefined;
+  const ownOf = async (
+    kind: string,
+    without: string,
+  ): Promise<readonly RawObject[] | undefined> => {
+    const found = await kubectl.list(`${kind.toLowerCase()}.apps`, undefined, componentsSelector);
+    if (found.allowed) return found.items;
+    unseen.push(`Chaperone's own ${kind}: ${without}`);
+    return undefined;
   };
-  const [deployment, pods, services, ...objects] = await Promise.all([
-    installationOf(),
+  const [deployments, statefulSets, pods, services, ...objects] = await Promise.all([
+    ownOf('Deployments', 'what the administrator settled, and what of it is away, is not known'),
+    ownOf('StatefulSets', 'whether the collector is away is not known'),
     podsOf(),
     list('services'),
     ...resources.map(([, name]) => list(name)),
@@ -91,7 +97,13 @@ export async function readCluster(
     invalid,
     pods: pods as readonly RawPod[],
     services: services.map(serviceView),
-    installation: readInstallation(deployment),
+    installation: readInstallation(
+      deployments?.find(({ metadata }) => metadata.name === controllers),
+    ),
+    components: {
+      ...(deployments !== undefined && { Deployment: readComponents(deployments) }),
+      ...(statefulSets !== undefined && { StatefulSet: readComponents(statefulSets) }),
+    },
     unseen: unseen.sort(),
   };
 }

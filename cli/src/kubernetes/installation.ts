@@ -12,12 +12,7 @@ export interface Installation {
   readonly rules: GovernanceRules;
   readonly sidecarImage?: string;
   readonly excludedNamespaces: readonly string[];
-  /** Of the controllers. */
-  readonly readyReplicas: number;
 }
-
-export const controllersSelector =
-  'app.kubernetes.io/name=chaperone,app.kubernetes.io/component=controllers';
 
 interface Deployment extends RawObject {
   readonly spec?: {
@@ -29,13 +24,12 @@ interface Deployment extends RawObject {
       };
     };
   };
-  readonly status?: { readonly readyReplicas?: number };
 }
 
 /** Undefined where it cannot be told from this. */
 export function readInstallation(deployment: RawObject | undefined): Installation | undefined {
   if (deployment === undefined) return undefined;
-  const { spec, status, metadata } = deployment as Deployment;
+  const { spec, metadata } = deployment as Deployment;
   const containers = spec?.template?.spec?.containers ?? [];
   const values = new Map(
     containers.flatMap(({ env = [] }) => env.map(({ name, value }) => [name, value] as const)),
@@ -59,7 +53,6 @@ export function readInstallation(deployment: RawObject | undefined): Installatio
       }),
       ...(sidecarImage !== undefined && { sidecarImage }),
       excludedNamespaces: [...list('CHAPERONE_EXCLUDED_NAMESPACES'), namespace],
-      readyReplicas: status?.readyReplicas ?? 0,
     };
   } catch (error) {
     // The controllers do not start with it either.

@@ -10,6 +10,7 @@ import {
   readyOf,
 } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
+import { brokenComponents } from './components.ts';
 import { type JudgedPod, judgePods, openTargets, type Target, workloadOf } from './judgement.ts';
 
 export interface WorkloadRow {
@@ -151,7 +152,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
         .flatMap((exemption) => exemption.identities.map((one) => `${one.namespace}/${one.name}`)),
     })),
     broken: [
-      ...controllersDown(cluster),
+      ...brokenComponents(cluster),
       // Wherever they are: a mask that counts as absent masks nothing.
       ...invalid.map((one) => ({
         what: `${one.kind} ${one.namespace}/${one.name}`,
@@ -178,19 +179,6 @@ function targetsInSight(cluster: ClusterView): readonly Target[] {
 
 function readiness(object: Parameters<typeof readyOf>[0]): Ready {
   return isObserved(object) ? (readyOf(object)?.status ?? 'Unknown') : 'Unknown';
-}
-
-function controllersDown({ installation }: ClusterView): readonly Broken[] {
-  if (installation === undefined || installation.readyReplicas > 0) return [];
-  const { namespace } = installation;
-  return [
-    {
-      what: `Deployment ${namespace}/chaperone-controllers`,
-      reason: 'NotReady',
-      message: 'no replica of the controllers is ready: statuses are not kept up to date',
-      mend: `kubectl -n ${namespace} describe deployment chaperone-controllers`,
-    },
-  ];
 }
 
 function workloadRows(pods: readonly JudgedPod[]): readonly WorkloadRow[] {

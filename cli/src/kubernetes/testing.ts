@@ -1,6 +1,7 @@
 /** For tests: a small cluster as kubectl shows it. */
 import type { RawPod } from '@chaperone/control/governance/pod-view.ts';
 import { type ClusterView, type ServiceView, toSnapshot } from './cluster-view.ts';
+import type { Components } from './components.ts';
 import { readInstallation } from './installation.ts';
 import type { RawObject } from './kubectl.ts';
 
@@ -59,8 +60,16 @@ export const deployment = raw('Deployment', 'chaperone-system/chaperone-controll
       },
     },
   },
-  status: { readyReplicas: 1 },
 });
+
+const component = (name: string) => ({ namespace: 'chaperone-system', name, readyReplicas: 1 });
+
+export const components: Components = {
+  Deployment: ['controllers', 'policy-api', 'webhook'].map((name) =>
+    component(`chaperone-${name}`),
+  ),
+  StatefulSet: [component('chaperone-collector')],
+};
 
 export const namespaces = [
   raw(
@@ -213,6 +222,7 @@ export function cluster(
     pods,
     services,
     installation: readInstallation(deployment),
+    components,
     unseen: [],
     ...more,
   };

@@ -11,6 +11,7 @@ import type {
 } from '@chaperone/core/policy/types.ts';
 import { type Broken, brokenPods, brokenResource, readyOf } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
+import { brokenComponents } from './components.ts';
 import {
   type Identity,
   type JudgedPod,
@@ -121,6 +122,7 @@ export function whyReport(
     ...(identity !== undefined && { identity: whyIdentity(identity) }),
     targets,
     broken: [
+      ...brokenComponents(cluster),
       ...objects.flatMap((object) => brokenResource(object, cluster) ?? []),
       ...brokenPods([pod]),
     ],
