@@ -53,8 +53,9 @@ let access: ShopAccess;
 let volume: NodeVolume;
 let pod: LoadPod;
 let loads = 0;
-let handOverMs = 0;
 const table = new Map<string, Account['figures']>();
+/** Printed below the table. */
+const notes: string[] = [];
 
 beforeAll(async () => {
   data = await makeNamespace('data');
@@ -77,7 +78,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   printTable(table);
-  process.stderr.write(`another leads after ${handOverMs} ms\n`);
+  process.stderr.write(`${notes.join('\n')}\n`);
   await deleteNamespace(tenant, data);
   await uninstallChaperone();
   await deleteNamespace(releaseNamespace);
@@ -105,6 +106,11 @@ async function underLoad(
   return account.figures;
 }
 
+function stopwatch(): () => string {
+  const start = Date.now();
+  return () => `${((Date.now() - start) / 1000).toFixed(1)} s`;
+}
+
 /** Nobody who was connected or connected anew noticed. */
 const unnoticed = { broken: 0, 'connections failed': 0 };
 
@@ -119,11 +125,11 @@ test("the controllers' leader is killed: another leads", async () => {
     const before = await leaseHolder(lease);
     const leader = (await podNames('controllers')).find((name) => before.startsWith(name));
     await killContainer(releaseNamespace, leader!, 'controllers');
-    const killedAt = Date.now();
+    const took = stopwatch();
     await waitFor(async () => ![before, ''].includes(await leaseHolder(lease)), {
       what: 'another leader',
     });
-    handOverMs = Date.now() - killedAt;
+    notes.push(`another leads after ${took()}`);
     // Whoever leads works: the status is the controllers' to write.
     await forbidProbes(database, access);
     await waitFor(async () => {
