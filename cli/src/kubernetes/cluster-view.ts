@@ -32,6 +32,8 @@ export interface ClusterView {
   readonly services: readonly ServiceView[];
   /** Undefined: not there, or not ours to see. */
   readonly installation: Installation | undefined;
+  /** Those of all namespaces were listed. */
+  readonly seesAllTargets: boolean;
   /** Chaperone's own. */
   readonly components: Components;
   /** What we may not see, as sentences. */
@@ -53,10 +55,12 @@ export async function readCluster(
   nowMs: number,
 ): Promise<ClusterView> {
   const unseen: string[] = [];
+  const partial = new Set<string>();
   const list = async (kind: string, selector?: string): Promise<readonly RawObject[]> => {
     const everywhere = await kubectl.list(kind, undefined, selector);
     if (everywhere.allowed) return everywhere.items;
     const plain = kind.replace('.chaperone.dev', '');
+    partial.add(plain);
     const here: Listed =
       namespace === undefined || kind === 'namespaces'
         ? { allowed: false }
@@ -100,6 +104,7 @@ export async function readCluster(
     installation: readInstallation(
       deployments?.find(({ metadata }) => metadata.name === controllers),
     ),
+    seesAllTargets: !partial.has('targets'),
     components: {
       ...(deployments !== undefined && { Deployment: readComponents(deployments) }),
       ...(statefulSets !== undefined && { StatefulSet: readComponents(statefulSets) }),

@@ -12,6 +12,7 @@ import {
 import type { ClusterView } from './cluster-view.ts';
 import { brokenComponents } from './components.ts';
 import { type JudgedPod, judgePods, openTargets, type Target, workloadOf } from './judgement.ts';
+import { brokenNamespaces } from './namespace-targets.ts';
 
 export interface WorkloadRow {
   readonly namespace: string;
@@ -161,6 +162,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
         mend: `kubectl -n ${one.namespace} edit ${one.kind.toLowerCase()} ${one.name}`,
       })),
       ...resources.flatMap((object) => brokenResource(object, cluster) ?? []),
+      ...brokenNamespaces(concerned, cluster),
       ...brokenPods(concerned),
     ],
     unseen,

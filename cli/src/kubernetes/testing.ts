@@ -223,6 +223,7 @@ export function cluster(
     services,
     installation: readInstallation(deployment),
     components,
+    seesAllTargets: true,
     unseen: [],
     ...more,
   };

@@ -20,6 +20,7 @@ import {
   type Target,
   workloadOf,
 } from './judgement.ts';
+import { brokenNamespaces } from './namespace-targets.ts';
 
 export interface WhyRule {
   /** `namespace/policy/rule`. */
@@ -124,6 +125,7 @@ export function whyReport(
     broken: [
       ...brokenComponents(cluster),
       ...objects.flatMap((object) => brokenResource(object, cluster) ?? []),
+      ...brokenNamespaces([pod], cluster),
       ...brokenPods([pod]),
     ],
     notes: pod.findings.filter(({ severity }) => severity === 'Note').map(({ message }) => message),
