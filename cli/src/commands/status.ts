@@ -34,7 +34,7 @@ export function registerStatus(program: Command): void {
       'tell what is governed in a cluster, by which policies, what is broken and what mends it',
     );
   addClusterOptions(command)
-    .option('-A, --all-namespaces', 'all namespaces')
+    .option('-A, --all-namespaces', 'look at all namespaces, not at one alone')
     .option(
       '--exit-code',
       'end with 1 where something is broken; without it, 1 means that nothing could be told',

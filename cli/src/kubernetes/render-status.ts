@@ -11,9 +11,12 @@ export function renderStatus(report: StatusReport): string[] {
     key.startsWith(`${namespace}/`) ? key.slice(namespace.length + 1) : key;
   const count = (names: readonly string[]): string => String(names.length);
   const sections = [
-    [all ? 'All namespaces' : `Namespace ${namespace}`],
+    // Others are easily taken for looked at where the context's namespace was meant to be another.
+    all
+      ? ['All namespaces']
+      : wrap(`Namespace ${namespace} alone was looked at; -A looks at all namespaces`, '  ', ''),
     workloads.length === 0
-      ? ['No pod is governed or asked to be.']
+      ? wrap(`No pod ${all ? '' : `of namespace ${namespace} `}is governed or asked to be.`, '')
       : table(
           ['WORKLOAD', 'PODS', 'GOVERNED', 'OUTDATED', 'IDENTITY', 'EGRESS', 'STATE'],
           workloads.map((row) => [
@@ -65,7 +68,7 @@ export function renderStatus(report: StatusReport): string[] {
         row.exempt.length === 0 ? '-' : row.exempt.join(', '),
       ]),
     ),
-    renderBroken(report.broken),
+    renderBroken(report.broken, all ? undefined : `in namespace ${namespace}`),
     report.unseen.length === 0
       ? []
       : ['Not seen', ...report.unseen.flatMap((text) => wrap(text, '  '))],
@@ -82,9 +85,11 @@ function section(
   return rows.length === 0 ? [] : table(headings, rows);
 }
 
-/** Numbered, each with what mends it. */
-export function renderBroken(broken: readonly Broken[]): string[] {
-  if (broken.length === 0) return ['Nothing is broken.'];
+/** Numbered, each with what mends it. `where`: what was looked at, for the answer that nothing is. */
+export function renderBroken(broken: readonly Broken[], where: string | undefined): string[] {
+  if (broken.length === 0) {
+    return wrap(`Nothing is broken${where === undefined ? '' : ` ${where}`}.`, '');
+  }
   return [
     `Broken: ${broken.length}`,
     ...broken.flatMap(({ what, reason, message, mend }, at) => [

@@ -10,7 +10,7 @@ export function renderWhy(report: WhyReport): string[] {
     [...wrap(`Pod ${report.pod} (${report.workload})`, '  ', ''), ...renderPod(report)],
     ...targets.map((target) => renderTarget(target, report)),
     report.governed && targets.length === 0 ? wrap('No target is open to it.', '') : [],
-    renderBroken(report.broken),
+    renderBroken(report.broken, undefined),
     report.notes.length === 0 ? [] : ['Note', ...report.notes.flatMap((note) => wrap(note, '  '))],
     report.unseen.length === 0
       ? []

@@ -58,7 +58,7 @@ const why = (name: string, ...given: Parameters<typeof cluster>): string =>
 describe('status', () => {
   test('what is governed, and what is broken with what mends it', () => {
     expect(status(pods, [...namespaces, identity, lost, policy, mask])).toBe(`\
-Namespace payments
+Namespace payments alone was looked at; -A looks at all namespaces
 
 WORKLOAD               PODS  GOVERNED  OUTDATED  IDENTITY    EGRESS    STATE
 Deployment/orders-api  2     2         1         orders-api  Mixed     OldSidecar
@@ -99,7 +99,14 @@ Broken: 5
 
   test('nothing to tell', () => {
     expect(status([], namespaces)).toBe(`\
-Namespace payments
+Namespace payments alone was looked at; -A looks at all namespaces
+
+No pod of namespace payments is governed or asked to be.
+
+Nothing is broken in namespace payments.`);
+    const everywhere = cluster([], namespaces, { namespace: undefined });
+    expect(renderStatus(statusReport(everywhere, nowMs)).join('\n')).toBe(`\
+All namespaces
 
 No pod is governed or asked to be.
 
