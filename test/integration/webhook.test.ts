@@ -426,6 +426,17 @@ describe('our resources', () => {
     ]);
   });
 
+  test('warns of identities that are not there', async () => {
+    const { spec, ...rest } = policy({ verbs: ['Select'] }) as { spec: object };
+    const subjects = { identities: [{ namespace: 'payments', name: 'nobody' }] };
+    const object = { ...rest, spec: { ...spec, subjects } };
+    const response = await ask('/validate', { kind: kindOf(object), object });
+    expect(response.allowed).toBe(true);
+    expect(response.warnings).toContainEqual(
+      expect.stringContaining('MachineIdentity payments/nobody does not exist'),
+    );
+  });
+
   test('an object stored before a rule existed can be labelled, and not be changed for the worse', async () => {
     const object = targetOf({ host: 'db.example.org' });
     const kind = kindOf(object);

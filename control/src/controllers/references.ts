@@ -31,15 +31,8 @@ export function unresolvedReferences(snapshot: Snapshot): UnresolvedReference[] 
   const addUnlessOk = (object: Stored, path: string, resolved: Resolved<unknown>): void => {
     if (!resolved.ok) add(object, path, resolved.message);
   };
-  const addIdentities = (
-    object: Stored,
-    path: string,
-    identities: readonly { readonly namespace: string; readonly name: string }[] = [],
-  ): void => {
-    identities.forEach(({ namespace, name }, at) => {
-      if (snapshot.get('MachineIdentity', namespace, name) !== undefined) return;
-      add(object, `${path}[${at}]`, `MachineIdentity ${namespace}/${name} does not exist`);
-    });
+  const addIdentities = (object: Stored<'AccessPolicy' | 'MaskingRule'>): void => {
+    for (const { path, message } of absentIdentities(object, snapshot)) add(object, path, message);
   };
   for (const target of snapshot.all('Target')) {
     addUnlessOk(target, 'spec.credentials.secretRef', resolveCredential(target, snapshot));
@@ -47,7 +40,7 @@ export function unresolvedReferences(snapshot: Snapshot): UnresolvedReference[] 
   }
   for (const policy of snapshot.all('AccessPolicy')) {
     for (const { message } of attachmentDoubts(policy, snapshot)) add(policy, '', message);
-    addIdentities(policy, 'spec.subjects.identities', policy.spec.subjects?.identities);
+    addIdentities(policy);
     policy.spec.rules?.forEach(({ resources, classes, verbs }, rule) => {
       if (!concernsTables(classes, verbs)) return;
       resources.forEach((pattern, at) => {
@@ -61,11 +54,35 @@ export function unresolvedReferences(snapshot: Snapshot): UnresolvedReference[] 
   for (const rule of snapshot.all('MaskingRule')) {
     for (const { message } of attachmentDoubts(rule, snapshot)) add(rule, '', message);
     addUnlessOk(rule, 'spec.keyRef', resolveMaskingKey(rule, snapshot));
-    rule.spec.exemptions?.forEach(({ identities }, at) => {
-      addIdentities(rule, `spec.exemptions[${at}].identities`, identities);
-    });
+    addIdentities(rule);
   }
   return found;
+}
+
+/** Identities that a policy or mask names and that are not there, with the place of each. */
+export function absentIdentities(
+  object: Stored<'AccessPolicy' | 'MaskingRule'>,
+  snapshot: Snapshot,
+): Omit<UnresolvedReference, 'object'>[] {
+  const places =
+    object.kind === 'AccessPolicy'
+      ? [{ path: 'spec.subjects.identities', identities: object.spec.subjects?.identities }]
+      : (object.spec.exemptions ?? []).map(({ identities }, at) => ({
+          path: `spec.exemptions[${at}].identities`,
+          identities,
+        }));
+  return places.flatMap(({ path, identities = [] }) =>
+    identities.flatMap(({ namespace, name }, at) =>
+      snapshot.get('MachineIdentity', namespace, name) === undefined
+        ? [
+            {
+              path: `${path}[${at}]`,
+              message: `MachineIdentity ${namespace}/${name} does not exist`,
+            },
+          ]
+        : [],
+    ),
+  );
 }
 
 /** Settings, channels and whole databases have shorter names: `shop.work_mem` is right for Set. */

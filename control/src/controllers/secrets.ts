@@ -7,6 +7,8 @@ export const targetMark = 'chaperone.dev/target';
 /** `MaskingKey` on a Secret that a MaskingRule may use as its key. */
 export const useMark = 'chaperone.dev/use';
 
+/** Of a mark that is repeated in a message; an annotation may be as long as it likes. */
+const maxNameChars = 253;
 const minMaskingKeyBytes = 16;
 /** Of a Target's authorities: the bundle of everybody whom it is open to carries them. */
 const maxAuthoritiesChars = 256 * 1024;
@@ -38,7 +40,15 @@ export function resolveCredential(
     const label = `${targetMark}: ${target.metadata.name}`;
     return failure('SecretNotFound', `Secret ${name} does not exist, or lacks the label ${label}`);
   }
-  if (markOf(secret, targetMark) !== target.metadata.name) {
+  const mark = markOf(secret, targetMark);
+  if (mark !== target.metadata.name && mark !== undefined && mark !== '') {
+    // To mark it anew would take it from the Target that works with it.
+    return failure(
+      'SecretTaken',
+      `Secret ${name} is marked for Target ${mark.slice(0, maxNameChars)}: make a Secret of its own for ${target.metadata.name}, marked ${targetMark}: ${target.metadata.name}`,
+    );
+  }
+  if (mark !== target.metadata.name) {
     return failure(
       'SecretNotMarked',
       `Secret ${name} lacks the label or annotation ${targetMark}: ${target.metadata.name}`,

@@ -114,6 +114,12 @@ describe('wantedStatuses', () => {
     [
       'a target with another one’s Secret',
       target(),
+      [secret({ 'chaperone.dev/target': 'other' })],
+      ['Ready: False SecretTaken', 'CredentialsResolved: False SecretTaken'],
+    ],
+    [
+      'a target with a Secret for no target',
+      target(),
       [secret({})],
       ['Ready: False SecretNotMarked', 'CredentialsResolved: False SecretNotMarked'],
     ],
@@ -245,7 +251,9 @@ describe('wantedStatuses with rules', () => {
     expect(ready(target({ host }), secret(), older)).toMatch(
       /^False HostTaken: the older Target data\/old has db\.data\.svc\.cluster\.local:5432 in namespaces data:/,
     );
-    expect(ready(older, secret(), target({ host }))).toMatch(/^False SecretNotMarked/);
+    expect(ready(older, secret(), target({ host }))).toMatch(
+      /^False SecretTaken: Secret s is marked for Target t: make a Secret of its own for old/,
+    );
   });
 
   const token = (issuer: string) => ({ oidc: { issuer, audience: 'a', match: { ref: 'm' } } });

@@ -6,6 +6,7 @@ import {
   issuerIsBound,
 } from '@chaperone/control/controllers/host-rules.ts';
 import { attachmentDoubts } from '@chaperone/control/controllers/policy-status.ts';
+import { absentIdentities } from '@chaperone/control/controllers/references.ts';
 import { objectKey, type Snapshot } from '@chaperone/control/controllers/snapshot.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import { error, formatProblem, type Problem, warning } from '@chaperone/core/resources/problem.ts';
@@ -84,10 +85,13 @@ function contextProblems(
     case 'Target':
       return targetProblems(object as Stored<'Target'>, rules);
     case 'AccessPolicy':
-    case 'MaskingRule':
-      return attachmentDoubts(object as Stored<'AccessPolicy' | 'MaskingRule'>, snapshot).map(
-        ({ message }) => warning('', message),
-      );
+    case 'MaskingRule': {
+      const policy = object as Stored<'AccessPolicy' | 'MaskingRule'>;
+      return [
+        ...attachmentDoubts(policy, snapshot).map(({ message }) => warning('', message)),
+        ...absentIdentities(policy, snapshot).map(({ path, message }) => warning(path, message)),
+      ];
+    }
   }
 }
 

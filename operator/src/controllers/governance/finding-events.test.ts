@@ -63,3 +63,10 @@ test('one Event for each workload and finding, told again only when it is new or
   await events.tell('pay', pods.slice(2));
   expect(take()).toEqual(['Normal StatefulSet/b: A pod of it: OldSidecar']);
 });
+
+test('a pod that nothing made is what its Event is about', async () => {
+  const { events, take } = recorded();
+  const bare = podView({ metadata: { name: 'bare', namespace: 'pay', uid: 'bare' } });
+  await events.tell('pay', [[bare, [finding('Ungoverned', 'Problem', 'it has no sidecar')]]]);
+  expect(take()).toEqual(['Warning Pod/bare: it has no sidecar']);
+});

@@ -49,7 +49,7 @@ export class FindingEvents {
         continue;
       }
       told.set(key, { note, atMs: nowMs });
-      this.#events.record(subject, detailsOf(finding, pods));
+      this.#events.record(subject, detailsOf(finding, subject.kind, pods));
     }
     if (told.size > 0) this.#told.set(namespace, told);
     else this.#told.delete(namespace);
@@ -78,12 +78,16 @@ export class FindingEvents {
   }
 }
 
-function detailsOf({ finding, message, severity }: PodFinding, pods: number): EventDetails {
+function detailsOf(
+  { finding, message, severity }: PodFinding,
+  kind: string,
+  pods: number,
+): EventDetails {
   const whose = pods === 1 ? 'A pod' : `${pods} pods`;
   return {
     type: severity === 'Problem' ? 'Warning' : 'Normal',
     reason: finding,
     action: 'Govern',
-    note: `${whose} of it: ${message}`,
+    note: kind === 'Pod' ? message : `${whose} of it: ${message}`,
   };
 }
