@@ -13,6 +13,7 @@ import {
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { type Account, takeAccount } from './faults/account.ts';
+import type { SidecarLoss } from './faults/contradictions.ts';
 import { type Load, type LoadPod, startLoad, startLoadPod } from './faults/load.ts';
 import { admitPod, isStarted, newPod, newPodIsGoverned, podIsGoverned } from './faults/new-pod.ts';
 import { outageOf } from './faults/outage.ts';
@@ -89,7 +90,7 @@ afterAll(async () => {
 async function underLoad(
   title: string,
   fault: (load: Load) => Promise<void>,
-  cutOff = 0,
+  loss?: SidecarLoss,
 ): Promise<Account['figures']> {
   const load = await startLoad(pod, database, ++loads * 1_000_000);
   try {
@@ -100,7 +101,7 @@ async function underLoad(
   }
   const tally = load.tally();
   const identity = `${access.namespace}/${access.serviceAccount}`;
-  const account = await takeAccount({ load, tally, database, identity, cutOff });
+  const account = await takeAccount({ load, tally, database, identity, ...(loss && { loss }) });
   table.set(title, account.figures);
   expect(account.contradictions).toEqual([]);
   return account.figures;
@@ -219,8 +220,8 @@ test('the collector is killed, and away for a while: pods start, and spools keep
   expect(figures).toMatchObject(unnoticed);
 });
 
-/** Sessions that the load keeps open at any time. */
-const sessions = 4;
+/** Sessions that the load has at any time. */
+const cutOff = 4;
 
 /** The sidecar of the load's pod is started anew, and nothing else of the pod. */
 async function sidecarRestarts(kill: () => Promise<void>): Promise<void> {
@@ -241,7 +242,7 @@ async function sidecarRestarts(kill: () => Promise<void>): Promise<void> {
 
 test("the sidecar is killed: its sessions break, it is back, and its spool's events arrive", async () => {
   const kill = () => killContainer(tenant, pod.pod, sidecarContainer);
-  await underLoad('sidecar', () => sidecarRestarts(kill), sessions);
+  await underLoad('sidecar', () => sidecarRestarts(kill), { cutOff, spoolLost: false });
 });
 
 test('the sidecar is lost with its spool: with durability Collector, what ran is on record', async () => {
@@ -256,7 +257,7 @@ test('the sidecar is lost with its spool: with durability Collector, what ran is
       await editsTakeEffect(load, database, access); // and so what was edited before
       await sidecarRestarts(lose);
     },
-    sessions,
+    { cutOff, spoolLost: true },
   );
   await session(null);
 });

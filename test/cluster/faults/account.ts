@@ -2,7 +2,7 @@
 import { waitFor } from '../node/wait-for.ts';
 import { askDatabase, type Database } from '../support/database.ts';
 import { recordedViews, recordIntegrity } from '../support/record.ts';
-import { ofAnswers, ofDatabase, ofRecord } from './contradictions.ts';
+import { noLoss, ofAnswers, ofDatabase, ofRecord, type SidecarLoss } from './contradictions.ts';
 import type { Load } from './load.ts';
 import { RecordedLoad } from './recorded-load.ts';
 import type { Tally } from './tally.ts';
@@ -13,8 +13,8 @@ export interface AccountOptions {
   readonly database: Database;
   /** `namespace/name` of the load's MachineIdentity. */
   readonly identity: string;
-  /** Sessions that their sidecar's death cut off: they may have no end on record, nor their last statement. Default 0. */
-  readonly cutOff?: number;
+  /** Default: none. */
+  readonly loss?: SidecarLoss;
 }
 
 export interface Account {
@@ -26,11 +26,11 @@ export interface Account {
 
 /** Compares, as soon as the record holds what the tally says; what does not come in time is a contradiction. */
 export async function takeAccount(options: AccountOptions): Promise<Account> {
-  const { load, tally, database, cutOff = 0 } = options;
+  const { load, tally, database, loss = noLoss } = options;
   let record = await readRecord(options);
   const whole = async (): Promise<boolean> => {
     record = await readRecord(options);
-    return ofRecord(tally, record, new Map(), cutOff).length === 0;
+    return ofRecord(tally, record, new Map(), loss).length === 0;
   };
   await waitFor(whole, { timeoutMs: 90_000, intervalMs: 1000 }).catch(() => {}); // told below
   const inserted = await insertedRows(database, load);
@@ -52,7 +52,7 @@ export async function takeAccount(options: AccountOptions): Promise<Account> {
     contradictions: [
       ...ofAnswers(tally),
       ...ofDatabase(tally, inserted, await traces(database)),
-      ...ofRecord(tally, record, inserted, cutOff),
+      ...ofRecord(tally, record, inserted, loss),
       ...(await ofIntegrity()),
     ],
   };

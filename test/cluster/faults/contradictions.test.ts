@@ -41,7 +41,8 @@ const recorded = (
   counted = tally,
   rows: ReadonlyMap<number, number> = inserted,
   cutOff = 0,
-): string[] => ofRecord(counted, new RecordedLoad(events), rows, cutOff);
+  spoolLost = false,
+): string[] => ofRecord(counted, new RecordedLoad(events), rows, { cutOff, spoolLost });
 const but = (at: number, event: object): RecordedView[] =>
   views.map((view, index) =>
     index === at ? { ...view, event: { ...view.event, ...event } } : view,
@@ -139,4 +140,14 @@ test('only the last statement of a session that was cut off may lack its end', (
   expect(recorded([opened!, decided!, ...others], counted, inserted, 1)).toEqual(
     expect.arrayContaining(['Insert 0 has 0 ends on record']),
   );
+});
+
+test('with its spool, a sidecar may lose refusals, but none that something allowed came after', () => {
+  const lost = [view(1, { type: 'SessionOpened' })];
+  const broken = { ...insert, number: 5, outcome: 'Broken' } as const;
+  const done = { ...masked, number: 6 };
+  const gone = 'Write 4, Refused, has 0 decisions on record';
+  expect(recorded(lost, tallyOf(write, broken), new Map(), 1, true)).toEqual([]);
+  expect(recorded(lost, tallyOf(write, broken), new Map(), 1)).toEqual([gone]);
+  expect(recorded(lost, tallyOf(write, done, broken), new Map(), 1, true)).toContain(gone);
 });

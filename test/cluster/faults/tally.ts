@@ -59,6 +59,17 @@ export class Tally {
     return this.statements.filter((statement) => statement.outcome === outcome);
   }
 
+  /** Whether a statement's worker lost its connection, or got none, before a statement of it was next carried out. */
+  isCutOffAfter(statement: StatementEntry): boolean {
+    for (const entry of this.entries.slice(this.entries.indexOf(statement) + 1)) {
+      if ('end' in entry || entry.worker !== statement.worker) continue;
+      if ('connection' in entry) {
+        if (entry.connection === 'Failed') return true;
+      } else if (entry.outcome !== 'Refused') return entry.outcome === 'Broken';
+    }
+    return false;
+  }
+
   /** What began at or after a time, in milliseconds of the epoch. */
   since(ms: number): readonly StatementEntry[] {
     return this.statements.filter(({ sentAt }) => sentAt >= ms);
