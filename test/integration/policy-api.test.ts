@@ -11,7 +11,8 @@ import {
 import { type TestDirectory, testDirectory } from '@chaperone/control/store/testing.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import type { AttestResponse, PolicyEvent, TargetsEvent } from '@chaperone/core/control/wire.ts';
-import { type ManualClock, manualClock } from '@chaperone/runtime/clock.ts';
+import { type ManualClock, manualClock, systemClock } from '@chaperone/runtime/clock.ts';
+import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { createLocalJWKSet, decodeJwt, jwtVerify, SignJWT } from 'jose';
 
@@ -156,6 +157,7 @@ describe('attestation', () => {
     ['a gateway as a sidecar', 'gateway', {}, 403, 'CHP-2006'],
     ['an unknown field', 'pod.a.b.c', { more: 1 }, 400, 'CHP-7001'],
     ['an API server that is away', 'broken', {}, 503, 'CHP-7003'],
+    ['a pod that still starts', 'starting', {}, 503, 'CHP-7003'],
   ])('%s is refused', async (_, token, over, status, code) => {
     await start();
     const answer = await api.request('POST', '/v1/attest', { token, body: request(over) });
@@ -166,6 +168,25 @@ describe('attestation', () => {
     // What the log says of it is nobody else's.
     expect(answer.text).not.toMatch(/API server is away|token is unknown/);
   });
+});
+
+test.each([
+  ['starting', 'info'],
+  ['broken', 'error'],
+])('what comes of %s is logged as %s', async (token, level) => {
+  const lines: string[] = [];
+  const logger = createLogger({
+    program: 'policy-api',
+    level: 'info',
+    clock: systemClock(),
+    destination: { write: (line) => void lines.push(line) },
+  });
+  await start({ logger });
+  const body = { program: { name: 'sidecar', version: '1.2.3' }, bundleVersions: [1] };
+  const { status, headers } = await api.request('POST', '/v1/attest', { token, body });
+  expect([status, headers['retry-after']]).toEqual([503, '1']);
+  const logged = lines.map((line) => JSON.parse(line)).filter(({ code }) => code === 'CHP-7003');
+  expect(logged).toMatchObject([{ level }]);
 });
 
 describe('the policy stream of a pod', () => {

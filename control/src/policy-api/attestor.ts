@@ -19,9 +19,17 @@ export interface AuthenticatedWorkload {
   readonly expiresMs?: number;
 }
 
+/** Who a program is cannot be told yet, as happens while a pod starts; asking again in a second will do. */
+export class NotYetKnown extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = 'NotYetKnown';
+  }
+}
+
 /** Tells machines from what they show: in a cluster by TokenReview and the live pod. */
 export interface Attestor {
-  /** `address`: where the connection comes from. Throws ControlRefusal. */
+  /** `address`: where the connection comes from. Throws ControlRefusal; NotYetKnown. */
   attest(token: string, address: string): Promise<AttestedProgram>;
   /** A token shown to a gateway as a password; undefined where it is none of ours. */
   authenticate(token: string): Promise<AuthenticatedWorkload | undefined>;

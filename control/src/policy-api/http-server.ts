@@ -61,7 +61,7 @@ export function buildServer(
       ...(answer.detail instanceof Error && { err: answer.detail }),
     };
     const { code, message } = answer.problem;
-    if (answer.status >= 500) logger.error(fields, message);
+    if (answer.status >= 500 && answer.expected !== true) logger.error(fields, message);
     else if (suspicious.has(code)) logger.warn(fields, message);
     else logger.info(fields, message);
     return sendAnswer(reply, answer);

@@ -9,18 +9,25 @@ export class RequestProblem extends Error {
   readonly code: ErrorCode;
   /** Seconds after which trying again makes sense. */
   readonly retryAfterSeconds: number | undefined;
+  /** Nothing is wrong with us: no error in the log, whatever the status. */
+  readonly expected: boolean;
 
   constructor(
     status: number,
     code: ErrorCode,
     message: string,
-    options: { readonly cause?: unknown; readonly retryAfterSeconds?: number } = {},
+    options: {
+      readonly cause?: unknown;
+      readonly retryAfterSeconds?: number;
+      readonly expected?: boolean;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'RequestProblem';
     this.status = status;
     this.code = code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.expected = options.expected ?? false;
   }
 }
 
@@ -30,6 +37,8 @@ export interface Answer {
   readonly retryAfterSeconds?: number;
   /** For the log alone. */
   readonly detail?: unknown;
+  /** See RequestProblem. */
+  readonly expected?: boolean;
 }
 
 /** Of refusals; the others are 403. */
@@ -53,12 +62,13 @@ export function answerOf(error: unknown): Answer {
     };
   }
   if (error instanceof RequestProblem) {
-    const { status, code, message, retryAfterSeconds, cause } = error;
+    const { status, code, message, retryAfterSeconds, expected, cause } = error;
     return {
       status,
       problem: { code, message, hint: errorCatalogue[code].remedy },
       ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
       ...(cause !== undefined && { detail: cause }),
+      expected,
     };
   }
   const { statusCode, message } = error as Partial<FastifyError>;

@@ -8,6 +8,7 @@ import type {
   VersionVector,
 } from '@chaperone/core/control/wire.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { NotYetKnown } from './attestor.ts';
 import type { StreamContent, StreamName } from './event-stream.ts';
 import { RequestProblem } from './problems.ts';
 import {
@@ -99,6 +100,13 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
         parts.onAttested(answer.role);
         return answer;
       } catch (error) {
+        if (error instanceof NotYetKnown) {
+          throw new RequestProblem(503, 'CHP-7003', 'It is not known yet who this is.', {
+            cause: error,
+            retryAfterSeconds: 1,
+            expected: true,
+          });
+        }
         parts.onAttested(error instanceof ControlRefusal ? 'Refused' : 'Failed');
         if (error instanceof ControlRefusal) throw error;
         throw new RequestProblem(503, 'CHP-7003', 'It cannot be checked now who this is.', {

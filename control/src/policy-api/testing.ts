@@ -13,7 +13,7 @@ import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
 import { issueServing, newAuthority, readIssuer } from '../certificates/issue.ts';
 import type { ResourceStore } from '../store/resource-store.ts';
-import type { Attestor, AuthenticatedWorkload } from './attestor.ts';
+import { type Attestor, type AuthenticatedWorkload, NotYetKnown } from './attestor.ts';
 import { type PolicyApi, type PolicyApiOptions, startPolicyApi } from './server.ts';
 import { ensureSigningKey } from './signing-keys.ts';
 
@@ -42,6 +42,7 @@ export const plainAttestor: Attestor = {
         },
       };
     }
+    if (kind === 'starting') throw new NotYetKnown('the pod has no address yet');
     if (kind === 'broken') throw new Error('the API server is away');
     throw new ControlRefusal('CHP-2006', 'Not one of ours.', 'Be one.', 'the token is unknown');
   },

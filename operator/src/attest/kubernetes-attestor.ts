@@ -1,13 +1,14 @@
 /** Tells sidecars and gateways by their ServiceAccount token and their live pod. */
-import type {
-  AttestedProgram,
-  Attestor,
-  AuthenticatedWorkload,
+import {
+  type AttestedProgram,
+  type Attestor,
+  type AuthenticatedWorkload,
+  NotYetKnown,
 } from '@chaperone/control/policy-api/attestor.ts';
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import { type ExpectedSidecar, inspectPod } from '../injection/inspect.ts';
 import { hasOwnNameServers } from '../injection/name-servers.ts';
-import { tokenAudience } from '../injection/names.ts';
+import { sidecarContainer, tokenAudience } from '../injection/names.ts';
 import { type CheckedPod, podProblem } from '../injection/pod.ts';
 import type { KubernetesApi } from '../kubernetes/client.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
@@ -110,7 +111,7 @@ export class KubernetesAttestor implements Attestor {
     const addresses = (status?.podIPs ?? []).map(({ ip }) => ip);
     const name = `${metadata.namespace}/${metadata.name}`;
     // The kubelet tells a moment after the first containers have started: asking again will do.
-    if (addresses.length === 0) throw new Error(`pod ${name} has no address yet`);
+    if (addresses.length === 0) throw new NotYetKnown(`pod ${name} has no address yet`);
     if (addresses.includes(address)) return;
     throw refusal(
       'The program does not call from its pod’s own address.',
@@ -123,6 +124,15 @@ export class KubernetesAttestor implements Attestor {
     const problem = inspectPod(pod, this.#options.expected);
     if (problem === undefined) return;
     const { namespace, name } = pod.metadata;
+    const hasSidecar = pod.spec.initContainers?.some((one) => one.name === sidecarContainer);
+    if (hasSidecar !== true) {
+      // A new gateway may come upon a replica from before it was configured.
+      throw refusal(
+        `The pod has no sidecar, and its ServiceAccount ${namespace}/${pod.spec.serviceAccountName} is none that gateways run under.`,
+        `A gateway has to be configured in the chart, and the policy API rolled out since. Any other pod: ${problem.hint}`,
+        `pod ${namespace}/${name}: ${problem.message}`,
+      );
+    }
     throw refusal(
       'The pod’s token proves nothing, because the pod is not as it was injected.',
       problem.hint,
