@@ -279,7 +279,9 @@ test.each([
     const before = await servers();
     const figures = await underLoad(component, async (load) => {
       await outageOf(component, ms, load);
+      const took = stopwatch();
       await editsTakeEffect(load, database, access);
+      notes.push(`after the return of ${component}, two edits are in force within ${took()}`);
       await newPodIsGoverned(`after-${component}`, database, access);
     });
     expect(figures).toMatchObject(unnoticed);
