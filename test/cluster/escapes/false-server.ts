@@ -29,8 +29,8 @@ createServer((socket) => {
   socket.on('error', () => {});
   socket.on('data', (data) => {
     if (data.length === 8 && data.readInt32BE(4) === 80877103) return socket.write('N');
+    console.log('was sent ' + data.toString('latin1').replace(/[^ -~]+/g, ' '));
     if (data[0] === 0) return socket.write(Buffer.from([0x52, 0, 0, 0, 12, 0, 0, 0, 5, 1, 2, 3, 4]));
-    console.log('was sent ' + data.toString('latin1'));
     socket.end();
   });
 }).listen(5432, own, () => console.log('listening'));
