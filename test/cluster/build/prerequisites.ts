@@ -28,8 +28,8 @@ const ownTools: Readonly<Record<string, string>> = {
 
 /** Installs what Debian has and this machine lacks; throws an error that names everything else that is missing. */
 export async function ensurePrerequisites(): Promise<void> {
-  // Where programs for root are: not everywhere in the PATH of a user that became root.
-  process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin`;
+  // Where programs for root are, and Go by its own instructions: not everywhere in the PATH of a user that became root.
+  process.env.PATH = `${process.env.PATH}:/usr/sbin:/sbin:/usr/local/go/bin`;
   const obstacles = [
     ...(process.platform === 'linux' ? [] : ['Linux']),
     ...(process.getuid?.() === 0 ? [] : ['root: containers and network namespaces are made']),
