@@ -2,24 +2,21 @@
  * `chaperone policy-api`: the policy API over a directory of the same YAML that a cluster would hold. Gateways
  * prove themselves by a token that is made here, and callers by tickets.
  */
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTokenFile, readTokenFile } from '@chaperone/collector/tokens.ts';
-import { watchReferences } from '@chaperone/control/controllers/references.ts';
-import { startStatusController } from '@chaperone/control/controllers/status-controller.ts';
 import { type PolicyApi, startPolicyApi } from '@chaperone/control/policy-api/server.ts';
 import { ensureSigningKey } from '@chaperone/control/policy-api/signing-keys.ts';
 import { tokenAttestor } from '@chaperone/control/policy-api/token-attestor.ts';
-import { DirectoryStore, formatPlaced } from '@chaperone/control/store/directory-store.ts';
 import { installationKey, openStateDatabase } from '@chaperone/control/store/state-database.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
-import { formatProblem } from '@chaperone/core/resources/problem.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type OpsServer, startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
 import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
+import { openDirectoryStore, requireDirectory, watchResources } from '../directory-resources.ts';
 import type { PolicyApiCommandConfig } from './config.ts';
 import { type OwnAuthority, ownAuthority, replaceFile } from './own-certificates.ts';
 
@@ -46,11 +43,7 @@ export async function startDirectoryPolicyApi(
   { version, clock, logger }: { version: string; clock: Clock; logger: Logger },
 ): Promise<DirectoryPolicyApi> {
   const { directory } = config;
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new ChaperoneError('CHP-1004', `${directory} is not a directory`, {
-      hint: 'Name the directory that holds the YAML files of the resources.',
-    });
-  }
+  requireDirectory(directory);
   const closers: (() => Promise<void> | void)[] = [];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
@@ -73,33 +66,9 @@ export async function startDirectoryPolicyApi(
 
     const database = openStateDatabase(state);
     closers.push(() => database.close());
-    const store = await DirectoryStore.open({
-      directory,
-      database,
-      key,
-      clock,
-      onProblems: (problems) => {
-        for (const problem of problems) logger.warn({ code: 'CHP-1010' }, formatPlaced(problem));
-      },
-    });
+    const store = await openDirectoryStore({ directory, database, key, clock }, logger);
     closers.push(() => store.close());
-    const statuses = startStatusController({
-      store,
-      clock,
-      onError: (error) => logger.error({ err: error }, 'a status could not be written'),
-    });
-    closers.push(() => {
-      statuses.stop();
-      return statuses.settled();
-    });
-    closers.push(
-      watchReferences(store, ({ object, path, message }) =>
-        logger.warn(
-          { code: 'CHP-1011' },
-          formatProblem({ severity: 'Warning', path, message }, object),
-        ),
-      ),
-    );
+    closers.push(watchResources(store, { clock, logger }));
 
     const registry = createRegistry('policy-api', version);
     const readiness = new Readiness();

@@ -3,24 +3,20 @@
  * YAML that a cluster would hold. Its state stands in `DIR/.chaperone`.
  */
 import { randomFillSync } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Collector, startCollector } from '@chaperone/collector/index.ts';
 import { createTokenFile, readByToken, readTokenFile } from '@chaperone/collector/tokens.ts';
-import { watchReferences } from '@chaperone/control/controllers/references.ts';
-import { startStatusController } from '@chaperone/control/controllers/status-controller.ts';
 import {
   createInProcessControl,
   type InProcessControl,
 } from '@chaperone/control/policy-api/in-process.ts';
-import { DirectoryStore, formatPlaced } from '@chaperone/control/store/directory-store.ts';
+import type { DirectoryStore } from '@chaperone/control/store/directory-store.ts';
 import { installationKey, openStateDatabase } from '@chaperone/control/store/state-database.ts';
 import { Listeners } from '@chaperone/control/tickets/listeners.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
-import { formatProblem } from '@chaperone/core/resources/problem.ts';
 import { loadParser } from '@chaperone/core/sql/postgres/parser.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
-import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type OpsServer, startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
 import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
@@ -32,6 +28,7 @@ import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
 import { ProxyMetrics } from '@chaperone/sidecar/metrics.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
 import type { Registry } from 'prom-client';
+import { openDirectoryStore, requireDirectory, watchResources } from '../directory-resources.ts';
 
 export interface StandaloneOptions {
   /** Of resources; watched. */
@@ -73,11 +70,7 @@ export interface Standalone {
 /** Starts everything, and resolves when callers can connect. Throws ChaperoneError. */
 export async function startStandalone(options: StandaloneOptions): Promise<Standalone> {
   const { directory, clock, logger, version } = options;
-  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    throw new ChaperoneError('CHP-1004', `${directory} is not a directory`, {
-      hint: 'Name the directory that holds the YAML files of the resources.',
-    });
-  }
+  requireDirectory(directory);
   const state = join(directory, '.chaperone');
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await loadParser();
@@ -135,15 +128,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
 
     const database = openStateDatabase(state);
     closers.push(() => database.close());
-    const store = await DirectoryStore.open({
-      directory,
-      database,
-      key,
-      clock,
-      onProblems: (problems) => {
-        for (const problem of problems) logger.warn({ code: 'CHP-1010' }, formatPlaced(problem));
-      },
-    });
+    const store = await openDirectoryStore({ directory, database, key, clock }, logger);
     closers.push(() => store.close());
     const tickets = new TicketStore(database, () => clock.nowMs());
     const control = createInProcessControl({
@@ -154,22 +139,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       onError: (error) => logger.error({ err: error }, 'a policy could not be applied'),
     });
     closers.push(() => control.close());
-    const statuses = startStatusController({
-      store,
-      clock,
-      onError: (error) => logger.error({ err: error }, 'a status could not be written'),
-    });
-    const unwatchReferences = watchReferences(store, ({ object, path, message }) =>
-      logger.warn(
-        { code: 'CHP-1011' },
-        formatProblem({ severity: 'Warning', path, message }, object),
-      ),
-    );
-    closers.push(unwatchReferences);
-    closers.push(() => {
-      statuses.stop();
-      return statuses.settled();
-    });
+    closers.push(watchResources(store, { clock, logger }));
 
     const gateway = new Gateway({
       control,
