@@ -249,6 +249,14 @@ describe('a pod whose token is not believed', () => {
       'chaperone-token',
     ],
     [
+      'a token for somebody else',
+      (draft) =>
+        (volume(draft, 'chaperone-token').projected = {
+          sources: [{ serviceAccountToken: { audience: 'other', path: 'token' } }],
+        }),
+      'chaperone-token',
+    ],
+    [
       'a token at another place',
       (draft) =>
         (volume(draft, 'chaperone-token').projected = {
