@@ -370,6 +370,7 @@ describe('a tenant of a namespace that requires a sidecar', () => {
       pod('x', { hostPID: true }),
       /SharedProcessNamespace/,
     ],
+    ['uses the shared memory of the node', pod('x', { hostIPC: true }), /HostIPC/],
     [
       'runs as the sidecar',
       pod('x', { containers: [container('app', { securityContext: { runAsUser: sidecarUid } })] }),

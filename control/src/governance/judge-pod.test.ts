@@ -117,6 +117,7 @@ describe('judgePod', () => {
       governed({ hostPID: true }),
       ['SharedProcesses SharedProcessNamespace'],
     ],
+    ["one that shares its node's memory", governed({ hostIPC: true }), ['SharedProcesses HostIPC']],
     ['one on the host network', governed({ hostNetwork: true }), ['HostNetwork HostNetwork']],
     [
       'one that mounts a credential',
@@ -165,6 +166,11 @@ describe('judgePod', () => {
       'one without sidecar that shares processes',
       { spec: { shareProcessNamespace: true } },
       ['Ungoverned SharedProcessNamespace'],
+    ],
+    [
+      "one without sidecar that shares its node's memory",
+      { spec: { hostIPC: true } },
+      ['Ungoverned HostIPC'],
     ],
     [
       'one that only calls itself governed',

@@ -22,7 +22,7 @@ export const podFindings = [
   'NoIdentity',
   /** It can read a Secret that a Target uses, and so log in by itself. */
   'CredentialAccess',
-  /** The workload can read the sidecar's memory. */
+  /** The workload can read the sidecar's memory, or has memory in common with its node. */
   'SharedProcesses',
   /** Its network is the node's, where nothing stands in between. */
   'HostNetwork',
@@ -118,6 +118,14 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
       "its containers see each other's processes, the sidecar's memory with them: remove shareProcessNamespace and hostPID",
     );
   }
+  if (pod.hostIpc) {
+    add(
+      'SharedProcesses',
+      'Problem',
+      'HostIPC',
+      'it shares memory and message queues with its node, so its sidecar is given no policy: remove hostIPC',
+    );
+  }
   if (pod.hostNetwork) {
     add(
       'HostNetwork',
@@ -174,6 +182,12 @@ function whyUngoverned(pod: PodView): readonly [reason: string, message: string]
     return [
       'SharedProcessNamespace',
       "it has no sidecar, as its containers see each other's processes: remove shareProcessNamespace and hostPID",
+    ];
+  }
+  if (pod.hostIpc) {
+    return [
+      'HostIPC',
+      'it has no sidecar, as it shares memory and message queues with its node: remove hostIPC',
     ];
   }
   return [

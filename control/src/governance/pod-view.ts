@@ -19,6 +19,7 @@ export interface RawPod {
     readonly nodeName?: string;
     readonly hostNetwork?: boolean;
     readonly hostPID?: boolean;
+    readonly hostIPC?: boolean;
     readonly shareProcessNamespace?: boolean;
     readonly initContainers?: readonly RawContainer[];
     readonly containers?: readonly RawContainer[];
@@ -81,6 +82,8 @@ export interface PodView {
   readonly hostNetwork: boolean;
   /** Its containers see each other's processes, or all of the node's. */
   readonly sharedProcesses: boolean;
+  /** It has its node's shared memory and message queues. */
+  readonly hostIpc: boolean;
   /** Init containers are marked: they have ended once the others run, but for sidecars. */
   readonly containers: readonly ContainerView[];
   /** Secrets that are mounted, by name. */
@@ -131,6 +134,7 @@ export function podView(pod: RawPod): PodView {
     phase: status.phase ?? 'Unknown',
     hostNetwork: spec.hostNetwork === true,
     sharedProcesses: spec.shareProcessNamespace === true || spec.hostPID === true,
+    hostIpc: spec.hostIPC === true,
     containers: [
       ...(spec.initContainers ?? []).map((container) => containerView(container, 'Init')),
       ...(spec.containers ?? []).map((container) => containerView(container, 'Container')),

@@ -67,12 +67,13 @@ const skipped = (reason: SkipReason, message: string): Skipped => ({
   message,
 });
 
-type Obstacle = 'HostNetwork' | 'SharedProcessNamespace' | 'UnsupportedOS';
+type Obstacle = 'HostNetwork' | 'SharedProcessNamespace' | 'HostIPC' | 'UnsupportedOS';
 
 const hints: Readonly<Record<Obstacle, string>> = {
   HostNetwork: 'Remove hostNetwork, or run the pod in another namespace.',
   SharedProcessNamespace:
     'Remove shareProcessNamespace and hostPID, or run the pod in another namespace.',
+  HostIPC: 'Remove hostIPC, or run the pod in another namespace.',
   UnsupportedOS: 'Run the pod in another namespace.',
 };
 
@@ -83,6 +84,9 @@ function obstacle({ spec }: CheckedPod): readonly [Obstacle, string] | undefined
       'SharedProcessNamespace',
       "the pod's containers see each other's processes, the sidecar's memory with them",
     ];
+  }
+  if (spec.hostIPC === true) {
+    return ['HostIPC', 'the pod shares memory and message queues with its node'];
   }
   return spec.os?.name === 'windows' ? ['UnsupportedOS', 'the pod is for Windows'] : undefined;
 }

@@ -287,7 +287,7 @@ describe('a pod whose token is not believed', () => {
     ],
     ["the node's network", (draft) => (draft.spec.hostNetwork = true), 'network'],
     ["the node's processes", (draft) => (draft.spec.hostPID = true), 'processes'],
-    ["the node's memory", (draft) => (draft.spec.hostIPC = true), 'processes'],
+    ["the node's memory", (draft) => (draft.spec.hostIPC = true), 'memory'],
     ['shared processes', (draft) => (draft.spec.shareProcessNamespace = true), 'processes'],
     [
       'a workload that mounts the token',

@@ -79,7 +79,8 @@ export function inspectPod(pod: CheckedPod, expected: ExpectedSidecar): Refused 
 
 function isolationDifference(spec: PodSpec): string | undefined {
   if (spec.hostNetwork === true) return "its network is the node's";
-  if (spec.hostPID === true || spec.hostIPC === true) return "its processes are the node's";
+  if (spec.hostPID === true) return "its processes are the node's";
+  if (spec.hostIPC === true) return "its shared memory is the node's";
   if (spec.shareProcessNamespace === true) return "its containers see each other's processes";
   return undefined;
 }

@@ -1,3 +1,5 @@
+import { refusalReasons, skipReasons, unmappedReasons } from '@chaperone/core/injection/reasons.ts';
+
 /**
  * Every metric of Chaperone; `docs/reference/metrics.md` is written from these. A label's values are listed,
  * so that every series exists from the start and none can come from what a peer sends.
@@ -10,6 +12,8 @@ export interface MetricEntry {
   /** Histograms: upper bounds. */
   readonly buckets?: readonly number[];
 }
+
+const injectionReasons = [...new Set(['None' as const, ...skipReasons, ...refusalReasons])];
 
 const classes = [
   'Read',
@@ -506,26 +510,7 @@ export const admissionMetrics = {
     help: 'Pods looked at for injection, by outcome and reason; dry runs excluded. A pod that several webhooks change is looked at more than once.',
     labels: {
       outcome: ['Injected', 'Skipped', 'Refused'],
-      reason: [
-        'None',
-        'NotRequested',
-        'OptedOut',
-        'ExcludedNamespace',
-        'OwnNamespace',
-        'IsTarget',
-        'HostNetwork',
-        'SharedProcessNamespace',
-        'UnsupportedOS',
-        'ReservedName',
-        'ReservedUser',
-        'ReservedAudience',
-        'InvalidAnnotation',
-        'SysctlConflict',
-        'HostAliasConflict',
-        'UnsafeForLockdown',
-        'LockdownUnavailable',
-        'Altered',
-      ],
+      reason: injectionReasons,
     },
   },
   unmapped: {
@@ -533,15 +518,7 @@ export const admissionMetrics = {
     name: 'chaperone_injection_unmapped_total',
     help: 'Targets, or names of them, that an injected pod did not get, by reason; dry runs excluded.',
     labels: {
-      reason: [
-        'AddressHost',
-        'UnsupportedHost',
-        'ShadowsService',
-        'NameTaken',
-        'HostAliasConflict',
-        'OwnNameServers',
-        'TooManyTargets',
-      ],
+      reason: unmappedReasons,
     },
   },
   reviews: {
