@@ -8,7 +8,9 @@ import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
 import { Snapshot } from '@chaperone/control/controllers/snapshot.ts';
 import { stored } from '@chaperone/control/controllers/testing.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
-import { podOf, settings, target } from '@chaperone/operator/injection/testing.ts';
+import type { CheckedPod } from '@chaperone/operator/injection/pod.ts';
+import { renderPod } from '@chaperone/operator/injection/render.ts';
+import { contextOf, podOf, settings, target } from '@chaperone/operator/injection/testing.ts';
 import type { EventDetails, EventSubject } from '@chaperone/operator/kubernetes/event-recorder.ts';
 import { PodAdmission } from '@chaperone/operator/webhook/pods.ts';
 import { startWebhookServer, type WebhookServer } from '@chaperone/operator/webhook/server.ts';
@@ -61,6 +63,7 @@ const add = (...objects: readonly Stored[]): void => {
 };
 const accepting = { 'chaperone.dev/foreign-targets': 'accept' };
 const enabled = { 'chaperone.dev/inject': 'enabled' };
+const strict = { name: 'strict', labels: { ...enabled, 'chaperone.dev/required': 'true' } };
 
 const state: AdmissionState = {
   snapshot,
@@ -92,6 +95,7 @@ beforeAll(async () => {
   writeCertificate();
   add(
     stored('Namespace', 'payments', {}, { ...enabled, ...accepting }),
+    stored('Namespace', 'strict', {}, strict.labels),
     stored('Namespace', 'data'),
     stored('Namespace', 'fresh'),
     target('data/orders-db', { allowedNamespaces: { from: 'All' } }),
@@ -190,6 +194,18 @@ const owner = {
 };
 
 describe('pods', () => {
+  const reviewed = (): string[] => logged.filter((line) => line.includes('pod reviewed'));
+
+  /** As an API server does where others change the pod after us: once more, and in the end the comparison. */
+  async function admit(object: CheckedPod, more: object = {}): Promise<Response> {
+    const { patch } = await ask('/mutate/namespace', { object, ...more });
+    const outcome = renderPod(object, contextOf());
+    expect(patch !== undefined).toBe(outcome.outcome === 'Injected');
+    const changed = outcome.outcome === 'Injected' ? outcome.pod : object;
+    await ask('/mutate/namespace', { object: changed, ...more });
+    return ask('/verify/namespace', { object: changed, ...more });
+  }
+
   test('are patched', async () => {
     const response = await ask('/mutate/namespace', { object: podOf() });
     expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch' });
@@ -199,12 +215,36 @@ describe('pods', () => {
       path: '/spec/hostAliases',
       value: [expect.objectContaining({ hostnames: expect.arrayContaining(['orders-db.data']) })],
     });
+  });
+
+  test.each<[string, CheckedPod]>([
+    ['injected', podOf()],
+    ['left alone', podOf({ hostNetwork: true }, { ownerReferences: [owner] })],
+  ])('that are %s are counted and logged once, however often they are shown', async (_, object) => {
+    logged.length = 0;
+    expect(await admit(object)).toMatchObject({ allowed: true });
     expect(await count(metrics.injections)).toBe(1);
+    expect(reviewed()).toHaveLength(1);
+    expect(events.length).toBeLessThan(2);
+  });
+
+  test('that opt out in vain are told so, and so is their owner', async () => {
+    const labels = { 'chaperone.dev/inject': 'disabled' };
+    const object = podOf({}, { labels, ownerReferences: [owner] });
+    const request = { object, namespace: 'strict' };
+    const response = await ask('/mutate/namespace', request);
+    expect(response.patch).toBeDefined();
+    expect(response.warnings).toEqual([expect.stringMatching(/disabled has no effect.*strict/)]);
+    const rendered = renderPod(object, contextOf({ namespace: strict, targets: [] }));
+    if (rendered.outcome !== 'Injected') throw new Error('not injected');
+    await ask('/verify/namespace', { ...request, object: rendered.pod });
+    expect(events.map(({ details }) => details.reason)).toEqual(['OptOutIgnored']);
   });
 
   test('are refused with a reason', async () => {
     const object = podOf({ securityContext: { runAsUser: 64821 } });
     const response = await ask('/mutate/namespace', { object });
+    expect(await count(metrics.injections)).toBe(1);
     expect(response).toMatchObject({ allowed: false, status: { code: 403 } });
     expect(response.status!.message).toMatch(/^CHP-8001 ReservedUser: .* Choose another/);
     expect(response.patch).toBeUndefined();
@@ -217,6 +257,7 @@ describe('pods', () => {
       allowed: true,
       warnings: [expect.stringContaining('(HostNetwork)')],
     });
+    await ask('/verify/namespace', { object });
     expect(events).toEqual([
       {
         subject: {
@@ -239,6 +280,7 @@ describe('pods', () => {
   test('of a dry run leave no Event and no count', async () => {
     const object = podOf({ hostNetwork: true }, { ownerReferences: [owner] });
     await ask('/mutate/namespace', { object, dryRun: true });
+    await ask('/verify/namespace', { object, dryRun: true });
     expect(events).toEqual([]);
     expect(await count(metrics.injections)).toBe(0);
   });

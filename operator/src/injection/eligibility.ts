@@ -61,6 +61,12 @@ export function ineligibility(
     : skipped(reason, message);
 }
 
+/** For whoever asks that a pod be left out where none is. Of a pod that is injected. */
+export function vainOptOut(pod: CheckedPod, namespace: InjectionNamespace): string | undefined {
+  if (pod.metadata?.labels?.[injectLabel] !== injectDisabled) return undefined;
+  return `the label ${injectLabel}: ${injectDisabled} has no effect: namespace ${namespace.name} requires a sidecar (${requiredLabel}); the pod is governed. Remove the label, or run the pod in another namespace`;
+}
+
 const skipped = (reason: SkipReason, message: string): Skipped => ({
   outcome: 'Skipped',
   reason,

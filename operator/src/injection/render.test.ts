@@ -149,7 +149,7 @@ describe('over pods', () => {
         const rendered = renderPod(pod, context);
         if (rendered.outcome !== 'Injected') return;
         expect(renderPod(rendered.pod, context)).toEqual(rendered);
-        expect(verifyPod(rendered.pod, context)).toEqual({ outcome: 'Verified' });
+        expect(verifyPod(rendered.pod, context)).toEqual(rendered);
         expect(applyPatch(pod, jsonPatch(pod, rendered.pod))).toEqual(plain(rendered.pod));
       }),
       { numRuns: 1000 },
@@ -246,6 +246,6 @@ describe('verification', () => {
         hostAliases: [...pod.spec.hostAliases!, { ip: '10.0.0.7', hostnames: ['mesh.example'] }],
       },
     };
-    expect(verifyPod(more, contextOf())).toEqual({ outcome: 'Verified' });
+    expect(verifyPod(more, contextOf())).toMatchObject({ outcome: 'Injected' });
   });
 });

@@ -2,6 +2,7 @@
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { admissionMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import type { MetricSet } from '@chaperone/runtime/metrics/metrics.ts';
+import { vainOptOut } from '../injection/eligibility.ts';
 import { jsonPatch } from '../injection/json-patch.ts';
 import type { Injected, InjectionOutcome, Refused } from '../injection/outcome.ts';
 import { type CheckedPod, podProblem } from '../injection/pod.ts';
@@ -37,18 +38,19 @@ export class PodAdmission {
     this.#options = options;
   }
 
-  /** Throws ReviewProblem for what is no pod. */
+  /**
+   * The pod may be shown here twice, when others changed it after us: what comes of it is told by `verify`,
+   * but for refusals, which end it. Throws ReviewProblem for what is no pod.
+   */
   async mutate(request: AdmissionRequest, entry: Entry): Promise<AdmissionVerdict> {
     if (request.operation !== 'CREATE') return { allowed: true };
     const pod = readPod(request);
     const { state, settings } = this.#options;
-    const outcome = renderPod(
-      pod,
-      await injectionContext(state, settings, request.namespace, entry),
-    );
-    this.#tell(request, pod, outcome);
+    const context = await injectionContext(state, settings, request.namespace, entry);
+    const outcome = renderPod(pod, context);
     switch (outcome.outcome) {
       case 'Refused':
+        this.#tell(request, pod, outcome, undefined);
         return refusal(outcome);
       case 'Skipped':
         return {
@@ -57,30 +59,38 @@ export class PodAdmission {
             warnings: [`not governed by Chaperone (${outcome.reason}): ${outcome.message}`],
           }),
         };
-      case 'Injected':
+      case 'Injected': {
+        const vain = vainOptOut(pod, context.namespace);
         return {
           allowed: true,
           patch: jsonPatch(pod, outcome.pod),
-          warnings: outcome.warnings.map(({ message }) => message),
+          warnings: [
+            ...(vain === undefined ? [] : [vain]),
+            ...outcome.warnings.map(({ message }) => message),
+          ],
         };
+      }
     }
   }
 
-  /** Throws ReviewProblem for what is no pod. */
+  /** Comes once, at the end of an admission. Throws ReviewProblem for what is no pod. */
   async verify(request: AdmissionRequest, entry: Entry): Promise<AdmissionVerdict> {
     if (request.operation !== 'CREATE') return { allowed: true };
     const pod = readPod(request);
     const { state, settings } = this.#options;
-    const outcome = verifyPod(
-      pod,
-      await injectionContext(state, settings, request.namespace, entry),
-    );
-    if (outcome.outcome !== 'Refused') return { allowed: true };
-    this.#tell(request, pod, outcome);
-    return refusal(outcome);
+    const context = await injectionContext(state, settings, request.namespace, entry);
+    const outcome = verifyPod(pod, context);
+    this.#tell(request, pod, outcome, vainOptOut(pod, context.namespace));
+    return outcome.outcome === 'Refused' ? refusal(outcome) : { allowed: true };
   }
 
-  #tell(request: AdmissionRequest, pod: CheckedPod, outcome: InjectionOutcome): void {
+  /** `vain`: see vainOptOut. */
+  #tell(
+    request: AdmissionRequest,
+    pod: CheckedPod,
+    outcome: InjectionOutcome,
+    vain: string | undefined,
+  ): void {
     const { metrics, logger, recordEvent } = this.#options;
     const owner = ownerOf(pod, request.namespace);
     const fields = {
@@ -90,6 +100,7 @@ export class PodAdmission {
       outcome: outcome.outcome,
       ...(outcome.outcome !== 'Injected' && { reason: outcome.reason, why: outcome.message }),
       ...(outcome.outcome === 'Injected' && summary(outcome)),
+      ...(outcome.outcome === 'Injected' && vain !== undefined && { optOutIgnored: true }),
       dryRun: request.dryRun,
     };
     const quiet = outcome.outcome === 'Skipped' && quietSkips.has(outcome.reason);
@@ -100,6 +111,10 @@ export class PodAdmission {
     const reason = outcome.outcome === 'Injected' ? 'None' : outcome.reason;
     metrics.injections.inc({ outcome: outcome.outcome, reason });
     if (outcome.outcome === 'Injected') {
+      if (vain !== undefined && owner !== undefined) {
+        const reason = 'OptOutIgnored';
+        recordEvent(owner, { type: 'Warning', reason, action: 'Inject', note: vain });
+      }
       for (const warning of outcome.warnings) {
         metrics.unmapped.inc({ reason: warning.reason });
         if (owner !== undefined) {

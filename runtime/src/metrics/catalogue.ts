@@ -507,7 +507,7 @@ export const admissionMetrics = {
   injections: {
     type: 'counter',
     name: 'chaperone_injection_total',
-    help: 'Pods looked at for injection, by outcome and reason; dry runs excluded. A pod that several webhooks change is looked at more than once.',
+    help: 'Pods whose admission ended, by outcome and reason, each once; dry runs excluded.',
     labels: {
       outcome: ['Injected', 'Skipped', 'Refused'],
       reason: injectionReasons,
