@@ -185,6 +185,10 @@ export interface ProtocolViolation {
   readonly code: string;
   /** What was wrong, in our words: none of the peer's bytes. */
   readonly message: string;
+  /** Where the peer's connection came from, where nobody had logged in yet; of an IPv6 address its first 64 bits. `others` stands for addresses that are too many to be told apart. */
+  readonly address?: string;
+  /** How many further ones from there, within the minute after the first that was recorded, this event stands for; absent where it stands for itself. Code and message are those of the last. */
+  readonly count?: number;
 }
 
 /** A backend credential was given to the session. */

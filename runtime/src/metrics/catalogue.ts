@@ -155,6 +155,18 @@ export const proxyMetrics = {
     help: 'Connections closed because a peer broke the protocol, by side.',
     labels: { side: ['Client', 'Backend'] },
   },
+  unfinishedLogins: {
+    type: 'gauge',
+    name: 'chaperone_unfinished_logins',
+    help: 'Connections whose caller has not proven yet who it is.',
+    labels: {},
+  },
+  turnedAway: {
+    type: 'counter',
+    name: 'chaperone_logins_turned_away_total',
+    help: 'Connections ended because too many callers were at their login: refused when they came, or evicted for others.',
+    labels: { how: ['Refused', 'Evicted'] },
+  },
   policyUpdates: {
     type: 'counter',
     name: 'chaperone_policy_updates_total',
@@ -458,6 +470,7 @@ export const policyApiMetrics = {
         'credentials',
         'certificates',
         'authenticate',
+        'relay',
         'jwks',
         'other',
       ],
@@ -479,8 +492,17 @@ export const policyApiMetrics = {
   streamEnds: {
     type: 'counter',
     name: 'chaperone_policy_api_stream_ends_total',
-    help: 'Streams ended from here: the token was over, the source opened too many, its end was too slow to read, this replica was not up to date, or it stopped.',
-    labels: { cause: ['TokenOver', 'Displaced', 'Slow', 'Stale', 'Stopping'] },
+    help: 'Streams ended from here: the token was over, the source opened too many, its end was too slow to read, its pod is gone, this replica was not up to date, or it stopped.',
+    labels: { cause: ['TokenOver', 'Displaced', 'Slow', 'SourceGone', 'Stale', 'Stopping'] },
+  },
+  tokenReviews: {
+    type: 'counter',
+    name: 'chaperone_policy_api_token_reviews_total',
+    help: 'ServiceAccount tokens shown, by call: what the API server said (Valid, Invalid, Failed: it could not be asked), or why it was not asked (Cached; Unlikely: by its own claims no token of ours that is still good; Overloaded).',
+    labels: {
+      call: ['attest', 'authenticate'],
+      outcome: ['Valid', 'Invalid', 'Failed', 'Cached', 'Unlikely', 'Overloaded'],
+    },
   },
   snapshots: {
     type: 'counter',
@@ -499,6 +521,18 @@ export const policyApiMetrics = {
     name: 'chaperone_policy_api_key_reload_failures_total',
     help: 'Changed files of keys or certificates that could not be used; those before stay in force.',
     labels: { files: ['SigningKeys', 'Serving', 'Issuer'] },
+  },
+  relayHeldBytes: {
+    type: 'gauge',
+    name: 'chaperone_policy_api_relay_held_bytes',
+    help: 'Events of programs that have ended, kept until the collector takes them.',
+    labels: {},
+  },
+  relayBatches: {
+    type: 'counter',
+    name: 'chaperone_policy_api_relay_batches_total',
+    help: 'Batches of events offered to the relay: taken, refused for want of room, forwarded to the collector, or lost because the collector would not have them.',
+    labels: { outcome: ['Taken', 'Refused', 'Forwarded', 'Lost'] },
   },
 } as const satisfies Record<string, MetricEntry>;
 
