@@ -44,8 +44,12 @@ const maxRe2Calls = 8;
 const maxRe2Pattern = 256;
 const maxRe2Program = 500;
 
-/** Which parts of the request an expression looks at: its result then holds for that request alone. */
+/**
+ * What an expression looks at besides the statement. Where that is a part of the request, its result holds
+ * for that request alone.
+ */
 export interface ConditionUses {
+  readonly identity: boolean;
   readonly time: boolean;
   readonly sourceIP: boolean;
   readonly ticket: boolean;
@@ -73,7 +77,7 @@ export class ConditionError extends Error {
 /** Walks the tree of an expression; throws ConditionError on anything outside of what is listed above. */
 export function inspect(root: ASTNode): ExpressionFacts {
   const found = {
-    uses: { time: false, sourceIP: false, ticket: false },
+    uses: { identity: false, time: false, sourceIP: false, ticket: false },
     steps: [0, 0, 0] as [number, number, number],
     patterns: new Map<string, RE2JS>(),
     re2Calls: 0,
@@ -86,7 +90,10 @@ export function inspect(root: ASTNode): ExpressionFacts {
         return;
       case 'id':
         // `request` not followed by a field: whatever becomes of it, all of it may be looked at.
-        if (node.args === 'request') found.uses = { time: true, sourceIP: true, ticket: true };
+        if (node.args === 'request') {
+          found.uses = { ...found.uses, time: true, sourceIP: true, ticket: true };
+        }
+        if (node.args === 'identity') found.uses.identity = true;
         return;
       case '.':
         if (node.args[0].op === 'id' && node.args[0].args === 'request') {

@@ -120,16 +120,18 @@ describe('what is not taken', () => {
   });
 });
 
-describe('which parts of the request are used', () => {
-  const none = { time: false, sourceIP: false, ticket: false };
+describe('what is looked at besides the statement', () => {
+  const none = { identity: false, time: false, sourceIP: false, ticket: false };
   test.each([
     ['statement.hasWhere', none],
     ['request.time.getHours("UTC") < 6', { ...none, time: true }],
     ['request.ticket == "" || request.sourceIP == ""', { ...none, ticket: true, sourceIP: true }],
     ['has(request.ticket)', { ...none, ticket: true }],
-    ['identity.groups.exists(g, g == request.ticket)', { ...none, ticket: true }],
-    ['request["ticket"] == ""', { time: true, sourceIP: true, ticket: true }],
-    ['[request].size() == 1', { time: true, sourceIP: true, ticket: true }],
+    ['identity.groups.exists(g, g == request.ticket)', { ...none, identity: true, ticket: true }],
+    ['identity["name"] == "x"', { ...none, identity: true }],
+    ['[identity].size() == 1', { ...none, identity: true }],
+    ['request["ticket"] == ""', { ...none, time: true, sourceIP: true, ticket: true }],
+    ['[request].size() == 1', { ...none, time: true, sourceIP: true, ticket: true }],
   ])('%s', (expression, uses) => {
     expect(checkCondition(expression)).toEqual({ ok: true, uses });
   });

@@ -27,6 +27,8 @@ const maxRe2Input = 512;
 
 /** A compiled `when`. Immutable; evaluations share nothing. */
 export interface Condition {
+  /** As the author wrote it. */
+  readonly expression: string;
   readonly uses: ConditionUses;
   /** An upper bound of what an evaluation takes, in steps of about a tenth of a microsecond. */
   steps(scope: ConditionScope): number;
@@ -112,6 +114,7 @@ export function compileCondition(expression: string): Condition {
     return once + each * length + pairs * length * length;
   };
   return {
+    expression,
     uses: facts.uses,
     steps,
     evaluate(scope) {

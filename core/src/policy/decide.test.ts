@@ -375,6 +375,82 @@ describe('messages', () => {
     expect(message).not.toMatch(/[\u0000-\u001f\u202e]/);
   });
 
+  describe('the hint names the rule that comes nearest', () => {
+    const hint = (rules: readonly BundleRule[], refused: Operation): string => {
+      const { decision } = decide(policyOf(...rules), statement([refused]), { nowMs });
+      return (decision as { hint: string }).hint;
+    };
+    const bounded = rule('bounded', { verbs: ['Delete'], when: '  statement.hasWhere\n && true' });
+    const orders = rule('orders', { classes: ['Read'], resources: ['shop.public.orders'] });
+    const unmet = (rest: string): string =>
+      `Rule bounded of AccessPolicy data/reports would allow it, but ${rest} is not met: meet it, or ask those who keep that policy.`;
+
+    test('a rule whose condition is not met, and the condition', () => {
+      expect(hint([read, bounded], remove)).toBe(
+        unmet('its condition (when: statement.hasWhere && true)'),
+      );
+    });
+
+    test.each([
+      'identity.name == "other"',
+      'request.sourceIP == "10.0.0.1"',
+      'request.ticket == "x"',
+    ])('not the condition where it is about the caller: %s', (when) => {
+      expect(hint([read, { ...bounded, when }], remove)).toBe(unmet('its condition on the caller'));
+    });
+
+    test('for verbs that must be named, and for columns', () => {
+      const blind = operation('Unknown', 'shop.public.f');
+      const named = { ...bounded, verbs: ['Unknown'], when: 'statement.hasWhere' };
+      expect(hint([read, named], blind)).toBe(
+        `Write it in a way that can be analyzed. ${unmet('its condition (when: statement.hasWhere)')}`,
+      );
+      const some = rule('some', { classes: ['Read'], columns: { only: ['id'] } });
+      const rest = { ...bounded, verbs: ['Select'], when: 'statement.hasWhere' };
+      expect(hint([some, rest], { ...select, columns: ['id', 'note'] })).toBe(
+        `Name the columns that are needed, without note. ${unmet('its condition (when: statement.hasWhere)')}`,
+      );
+    });
+
+    test('no rule whose columns would refuse it all the same', () => {
+      const narrow = { ...bounded, verbs: ['Select'], columns: { only: ['id'] } };
+      expect(hint([narrow], { ...select, columns: ['note'] })).not.toContain('bounded');
+    });
+
+    const cover = (what: string): string =>
+      `If it is needed, have an Allow rule in an AccessPolicy of namespace data cover it: ${what}.`;
+
+    test('a rule for other verbs of the resource', () => {
+      expect(hint([orders], remove)).toBe(
+        `The nearest, rule orders of AccessPolicy data/reports, allows classes: [Read] there. ${cover('classes: [Write], resources: [shop.public.orders]')}`,
+      );
+      const blind = operation('Do', 'shop');
+      const every = rule('every', { verbs: ['*'] });
+      expect(hint([every], blind)).toBe(
+        `The nearest, rule every of AccessPolicy data/reports, allows verbs: [*] there. ${cover('verbs: [Do], resources: [shop]')}`,
+      );
+    });
+
+    test('a rule for the same verb in the same schema', () => {
+      const write = rule('write', { classes: ['Write'], resources: ['shop.other.*'] });
+      expect(hint([write, orders], operation('Select', 'shop.public.customers'))).toBe(
+        `The nearest, rule orders of AccessPolicy data/reports, allows classes: [Read] on resources: [shop.public.orders]. ${cover('classes: [Read], resources: [shop.public.customers]')}`,
+      );
+    });
+
+    test('none that has little to do with it, restricts, or is not enforced', () => {
+      const far = [
+        orders,
+        rule('elsewhere', { verbs: ['Delete'], resources: ['shop.archive.orders'] }),
+        rule('dry', { classes: ['Write'], mode: 'DryRun', when: 'statement.hasWhere' }),
+        rule('deny', { action: 'Deny', classes: ['Schema'] }),
+      ];
+      expect(hint(far, operation('Insert', 'shop.public.customers'))).toBe(
+        cover('classes: [Write], resources: [shop.public.customers]'),
+      );
+    });
+  });
+
   test('every refusal says what to do', () => {
     for (const policy of [policyOf(), policyOf(read)]) {
       const { decision } = decide(policy, statement([remove]), { nowMs });

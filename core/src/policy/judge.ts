@@ -19,14 +19,27 @@ export type Judgement =
       readonly limiting: readonly CompiledRule[];
     }
   | { readonly outcome: 'Deny'; readonly reason: 'DeniedByRule'; readonly rule: CompiledRule }
-  | { readonly outcome: 'Deny'; readonly reason: 'DefaultDeny' | 'NoPolicy' | 'Unknown' }
+  | {
+      readonly outcome: 'Deny';
+      readonly reason: 'DefaultDeny' | 'NoPolicy' | 'Unknown';
+      /** The first Allow rule that would have allowed it, had its condition held. */
+      readonly unmet?: CompiledRule;
+    }
   | {
       readonly outcome: 'Deny';
       readonly reason: 'ColumnNotAllowed';
       readonly rule: CompiledRule;
       readonly column: string;
+      /** The first Allow rule that would have allowed the column, had its condition held. */
+      readonly unmet?: CompiledRule;
     }
   | { readonly outcome: 'RequireApproval'; readonly rule: CompiledRule };
+
+/** What the Allow rules alone say of one operation. */
+type AllowJudgement = Exclude<
+  Judgement,
+  { readonly outcome: 'RequireApproval' } | { readonly reason: 'DeniedByRule' }
+>;
 
 /** The most steps that the conditions of one statement may take together; some 50 ms. */
 const maxSteps = 500_000;
@@ -85,22 +98,30 @@ export class Judge {
       const held = approval.find(names) ?? approval[0];
       return held === undefined ? allowed : { outcome: 'RequireApproval', rule: held };
     }
-    return operation.verb === 'Unknown' ? { outcome: 'Deny', reason: 'Unknown' } : allowed;
+    return operation.verb === 'Unknown' ? denied('Unknown', allowed.unmet) : allowed;
   }
 
-  #judgeAllow(operation: Operation, candidates: readonly CompiledRule[]): Judgement {
+  #judgeAllow(operation: Operation, candidates: readonly CompiledRule[]): AllowJudgement {
     const matching = candidates.filter((rule) => this.#holds(rule, operation) === true);
-    const first = matching[0];
-    if (first === undefined) {
-      return { outcome: 'Deny', reason: this.#policy.hasAccess ? 'DefaultDeny' : 'NoPolicy' };
-    }
     const columns = operation.columns ?? [];
     const allows = (rule: CompiledRule, column: string): boolean =>
       rule.columns === undefined || inScope(rule.columns, column);
 
+    const first = matching[0];
+    if (first === undefined) {
+      const unmet = candidates.find((rule) => columns.every((column) => allows(rule, column)));
+      return denied(this.#policy.hasAccess ? 'DefaultDeny' : 'NoPolicy', unmet);
+    }
     const uncovered = columns.find((column) => !matching.some((rule) => allows(rule, column)));
     if (uncovered !== undefined) {
-      return { outcome: 'Deny', reason: 'ColumnNotAllowed', rule: first, column: uncovered };
+      const unmet = candidates.find((rule) => !matching.includes(rule) && allows(rule, uncovered));
+      return {
+        outcome: 'Deny',
+        reason: 'ColumnNotAllowed',
+        rule: first,
+        column: uncovered,
+        ...(unmet !== undefined && { unmet }),
+      };
     }
     const covering = matching.filter(
       (rule) => columns.length === 0 || columns.some((column) => allows(rule, column)),
@@ -144,6 +165,13 @@ export class Judge {
     this.#scope = { operation, scope };
     return scope;
   }
+}
+
+function denied(
+  reason: 'DefaultDeny' | 'NoPolicy' | 'Unknown',
+  unmet: CompiledRule | undefined,
+): AllowJudgement {
+  return { outcome: 'Deny', reason, ...(unmet !== undefined && { unmet }) };
 }
 
 const freely: Judgement = { outcome: 'Allow', rules: [], limiting: [] };

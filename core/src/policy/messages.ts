@@ -1,4 +1,6 @@
 import type { Operation } from '../sql/operation.ts';
+import type { CompiledRule } from './compiled-rule.ts';
+import type { Condition } from './conditions.ts';
 import { formatResource } from './resource-pattern.ts';
 import type { BundleIdentity, BundleTarget, RuleRef } from './types.ts';
 
@@ -39,4 +41,21 @@ export const describeTarget = (target: BundleTarget): string =>
 /** `verbs: [Do]` or `classes: [Read]`: what a rule has to say to match the operation. */
 export function matcherFor(operation: Operation, byVerb: boolean): string {
   return byVerb ? `verbs: [${operation.verb}]` : `classes: [${operation.class}]`;
+}
+
+/** `verbs: [Select], classes: [Write]`: what a rule says that it is about. */
+export function describeMatchers(rule: CompiledRule): string {
+  const list = (name: string, values: ReadonlySet<string>): string[] =>
+    values.size === 0 ? [] : [`${name}: [${[...values].join(', ')}]`];
+  return shown([...list('verbs', rule.verbs), ...list('classes', rule.classes)].join(', '));
+}
+
+/**
+ * `its condition (when: statement.hasWhere) is not met`. One about who calls, from where or with which ticket
+ * is not shown: it may name other identities, or say what to pretend.
+ */
+export function describeUnmet({ expression, uses }: Condition): string {
+  return uses.identity || uses.sourceIP || uses.ticket
+    ? 'its condition on the caller is not met'
+    : `its condition (when: ${shown(expression.trim().replace(/\s+/g, ' '))}) is not met`;
 }

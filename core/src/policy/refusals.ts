@@ -1,12 +1,15 @@
 import type { Operation } from '../sql/operation.ts';
 import { namedOnlyVerbs } from '../sql/operation.ts';
 import type { TargetPolicy } from './compile.ts';
+import type { CompiledRule } from './compiled-rule.ts';
 import type { Judgement } from './judge.ts';
 import {
   describeIdentity,
+  describeMatchers,
   describeOperation,
   describeRule,
   describeTarget,
+  describeUnmet,
   matcherFor,
   shown,
 } from './messages.ts';
@@ -83,7 +86,9 @@ export function refusalBy(
       return refuse(
         'ColumnNotAllowed',
         `${what} is refused to ${who}: column ${column} is not among those that ${describeRule(judgement.rule.ref)} allows.`,
-        `Name the columns that are needed, without ${column}.`,
+        judgement.unmet === undefined
+          ? `Name the columns that are needed, without ${column}.`
+          : `Name the columns that are needed, without ${column}. ${hintOfUnmet(judgement.unmet)}`,
         { rule: judgement.rule.ref, operation },
       );
     }
@@ -91,23 +96,48 @@ export function refusalBy(
       return refuse(
         'Unknown',
         `${what} is refused to ${who}: ${shown(operation.reason ?? 'what it does could not be determined')}.`,
-        `Write it in a way that can be analyzed, or have a rule in an AccessPolicy of namespace ${namespace} allow it by name (verbs: [Unknown]).`,
+        judgement.unmet === undefined
+          ? `Write it in a way that can be analyzed, or have a rule in an AccessPolicy of namespace ${namespace} allow it by name (verbs: [Unknown]).`
+          : `Write it in a way that can be analyzed. ${hintOfUnmet(judgement.unmet)}`,
         { operation },
       );
     case 'NoPolicy':
       return { ...refusalWithoutPolicy(policy), operation };
     case 'DefaultDeny': {
-      const named = namedOnlyVerbs.has(operation.verb);
       const why = operation.reason === undefined ? '' : ` (${shown(operation.reason)})`;
       return refuse(
         'DefaultDeny',
         `${what} is refused to ${who}: no rule of any AccessPolicy allows it${why}.`,
-        `If it is needed, have an Allow rule in an AccessPolicy of namespace ${namespace} cover it: ${matcherFor(operation, named)}, resources: [${shown(formatResource(operation.resource))}].`,
+        judgement.unmet === undefined
+          ? `${hintOfNearest(policy, operation)}If it is needed, have an Allow rule in an AccessPolicy of namespace ${namespace} cover it: ${matcherFor(operation, namedOnlyVerbs.has(operation.verb))}, resources: [${shown(formatResource(operation.resource))}].`
+          : hintOfUnmet(judgement.unmet),
         { operation },
       );
     }
   }
 }
+
+/**
+ * A rule that is there already and does not apply this time. It is one of the caller's own: a bundle holds
+ * the rules that concern its identity on its target, and no others.
+ */
+function hintOfUnmet(rule: CompiledRule): string {
+  const unmet = rule.condition === undefined ? '' : `, but ${describeUnmet(rule.condition)}`;
+  return `${capitalized(describeRule(rule.ref))} would allow it${unmet}: meet it, or ask those who keep that policy.`;
+}
+
+/** Where the rule stands that does nearly the same, with a space behind it; empty where none does. */
+function hintOfNearest(policy: TargetPolicy, operation: Operation): string {
+  const near = policy.allow.nearest(operation);
+  if (near === undefined) return '';
+  const { rule, lacks } = near;
+  const what = `The nearest, ${describeRule(rule.ref)}, allows ${describeMatchers(rule)}`;
+  if (lacks === 'Verb') return `${what} there. `;
+  const resources = rule.patterns.map(({ source }) => source).join(', ');
+  return `${what} on resources: [${shown(resources)}]. `;
+}
+
+const capitalized = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** A person has to say yes first. */
 export function waits(operation: Operation, rule: RuleRef): Hold {

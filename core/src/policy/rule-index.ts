@@ -1,6 +1,6 @@
-import type { Operation } from '../sql/operation.ts';
+import { namedOnlyVerbs, type Operation } from '../sql/operation.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import { matchesResource, type ResourcePattern } from './resource-pattern.ts';
+import { matchesResource, mayMatchBelow, type ResourcePattern } from './resource-pattern.ts';
 
 /** Rules below one literal leading part, and those whose pattern goes on with something else. */
 interface Branch {
@@ -16,6 +16,12 @@ function childOf(branches: Map<string, Branch>, key: string): Branch {
   return made;
 }
 
+/** A rule that all but fits an operation, and which part of it does not. */
+export interface NearRule {
+  readonly rule: CompiledRule;
+  readonly lacks: 'Verb' | 'Resource';
+}
+
 /** Key for rules that any verb meets. */
 const anyVerb = '*';
 
@@ -25,14 +31,15 @@ const anyVerb = '*';
  */
 export class RuleIndex {
   readonly #roots = new Map<string, Branch>();
-  #size = 0;
+  /** In the order of the bundle. */
+  readonly #rules: CompiledRule[] = [];
 
   get size(): number {
-    return this.#size;
+    return this.#rules.length;
   }
 
   add(rule: CompiledRule): void {
-    this.#size += 1;
+    this.#rules.push(rule);
     const keys = rule.anyVerb
       ? [anyVerb]
       : [...[...rule.verbs].map(verbKey), ...[...rule.classes].map(classKey)];
@@ -60,6 +67,35 @@ export class RuleIndex {
     if (found.length < 2) return found;
     found.sort((a, b) => a.ordinal - b.ordinal);
     return found.filter((rule, index) => rule !== found[index - 1]);
+  }
+
+  /**
+   * Of the rules that do not fit an operation, the one that comes nearest, for a message: the first that
+   * covers its resource, but not its verb; else the first that covers its verb, on resources that differ in
+   * the last part alone. Looks at every rule, which only a refusal may.
+   */
+  nearest(operation: Operation): NearRule | undefined {
+    const { verb, resource } = operation;
+    const coversVerb = (rule: CompiledRule): boolean =>
+      rule.verbs.has(verb) ||
+      (!namedOnlyVerbs.has(verb) && (rule.anyVerb || rule.classes.has(operation.class)));
+    const onResource = this.#rules.find(
+      (rule) =>
+        !coversVerb(rule) && rule.patterns.some((pattern) => matchesResource(pattern, resource)),
+    );
+    if (onResource !== undefined) return { rule: onResource, lacks: 'Verb' };
+
+    const parents = resource.slice(0, -1);
+    if (parents.length === 0) return undefined;
+    const beside = this.#rules.find(
+      (rule) =>
+        coversVerb(rule) &&
+        !rule.patterns.some((pattern) => matchesResource(pattern, resource)) &&
+        rule.patterns.some(
+          (pattern) => pattern.parts.length === resource.length && mayMatchBelow(pattern, parents),
+        ),
+    );
+    return beside === undefined ? undefined : { rule: beside, lacks: 'Resource' };
   }
 
   #collect(key: string, operation: Operation, found: CompiledRule[]): void {
