@@ -228,6 +228,11 @@ export const errorCatalogue = {
     remedy:
       'The refused events are kept in the directory `rejected` of the spool. Check that versions match, and the log of the collector for the reason.',
   },
+  'CHP-4010': {
+    title: 'Events left when the program ended',
+    remedy:
+      'They are in the spool, and sent if the program starts again over it; with the pod they are gone. Check the collector, and the policy API, which takes them meanwhile.',
+  },
   'CHP-5001': {
     title: 'Protocol violation',
     remedy:
@@ -336,6 +341,16 @@ export const errorCatalogue = {
   'CHP-7005': {
     title: 'Fault of the policy API',
     remedy: 'Try again; if it lasts, look into the log of the policy API.',
+  },
+  'CHP-7006': {
+    title: 'Relay full',
+    remedy:
+      'Bring the collector back: what the policy API keeps for it is bounded (--relay-max-bytes) and goes out as soon as it answers.',
+  },
+  'CHP-7007': {
+    title: 'Relayed events not delivered',
+    remedy:
+      'Look into the log of the policy API for what the collector said. The events are not in the record.',
   },
   'CHP-8001': {
     title: 'Pod not admitted',
