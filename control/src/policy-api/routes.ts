@@ -33,6 +33,7 @@ export type Route =
   | 'credentials'
   | 'certificates'
   | 'authenticate'
+  | 'relay'
   | 'jwks';
 
 export interface RouteParts {
@@ -224,7 +225,8 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
   });
 }
 
-function tokenOf({ headers }: FastifyRequest): string {
+/** Throws ControlRefusal CHP-2007 when there is none. */
+export function tokenOf({ headers }: FastifyRequest): string {
   const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '')?.[1];
   if (token !== undefined) return token;
   throw new ControlRefusal(

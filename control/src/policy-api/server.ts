@@ -11,12 +11,14 @@ import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import type { Registry } from 'prom-client';
 import { type Issuer, readIssuer } from '../certificates/issue.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
+import { Relay, type RelayConfig } from '../relay/relay.ts';
+import { relayRoutes } from '../relay/relay-routes.ts';
 import type { ResourceStore } from '../store/resource-store.ts';
 import type { TicketStore } from '../tickets/ticket-store.ts';
 import type { Attestor } from './attestor.ts';
 import { buildServer } from './http-server.ts';
 import { PolicyState } from './policy-state.ts';
-import { policyApiRoutes } from './routes.ts';
+import { policyApiRoutes, tokenOf } from './routes.ts';
 import { PolicyService } from './service.ts';
 import { followCertificate, servingFiles } from './serving-certificate.ts';
 import { SigningKeys } from './signing-keys.ts';
@@ -48,6 +50,8 @@ export interface PolicyApiOptions {
   readonly gatewayNames?: readonly string[];
   /** How long sidecars enforce a snapshot without word from here. */
   readonly maxPolicyAgeMs: number;
+  /** Absent: what programs cannot ship before their end is not taken here. */
+  readonly relay?: RelayConfig;
   /** Whether the store is known to be up to date to within 5 s. */
   readonly fresh: () => boolean;
   readonly clock: Clock;
@@ -66,6 +70,8 @@ export interface PolicyApi {
 
 /** What is under way when it closes gets this long. */
 const closeTimeoutMs = 5000;
+/** The collector gets this long to take what the relay holds. */
+const relayCloseMs = 3000;
 
 /** Starts it; it listens when this resolves. Throws ChaperoneError CHP-1004 or CHP-1020. */
 export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyApi> {
@@ -136,6 +142,21 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     },
     onSnapshot: (name) => metrics.snapshots.inc({ stream: name }),
   });
+  const relay =
+    options.relay &&
+    new Relay({
+      ...options.relay,
+      clock,
+      random: Math.random,
+      logger,
+      onOutcome: (outcome) => metrics.relayBatches.inc({ outcome }),
+    });
+  if (relay !== undefined) {
+    relayRoutes(server, { relay, tokenOf, verifyIngest: (token) => tokens.verifyIngest(token) });
+    Object.assign(metrics.relayHeldBytes, {
+      collect: () => metrics.relayHeldBytes.set(relay.heldBytes),
+    });
+  }
   const stopFollowing = followCertificate(server.server as unknown as Server, serving, clock);
 
   let closing: Promise<void> | undefined;
@@ -145,6 +166,7 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     const timer = clock.setTimer(closeTimeoutMs, () => server.server.closeAllConnections());
     await server.close();
     timer.cancel();
+    await relay?.close(relayCloseMs);
     state.close();
   };
   try {

@@ -34,7 +34,7 @@ export class Tokens {
   readonly #keys: SigningKeys;
   readonly #nowMs: () => number;
   readonly #maxPolicyAgeMs: number;
-  /** By SHA-256 of the token; for one set of keys alone. */
+  /** By SHA-256 of audience and token; for one set of keys alone. */
   #verified = new Map<string, TokenBearer>();
   #verifiedBy: KeySet | undefined;
 
@@ -53,15 +53,24 @@ export class Tokens {
   }
 
   /** Whose control token that is. Throws ControlRefusal CHP-2007. */
-  async verify(token: string): Promise<TokenBearer> {
+  verify(token: string): Promise<TokenBearer> {
+    return this.#bearerOf(token, controlAudience);
+  }
+
+  /** Whose ingest token that is: of the right to append to that source's sessions. Throws ControlRefusal CHP-2007. */
+  verifyIngest(token: string): Promise<TokenBearer> {
+    return this.#bearerOf(token, ingestAudience);
+  }
+
+  async #bearerOf(token: string, audience: string): Promise<TokenBearer> {
     const keys = this.#keys.keys();
     if (keys !== this.#verifiedBy) {
       this.#verifiedBy = keys;
       this.#verified = new Map();
     }
     const verified = this.#verified;
-    const digest = createHash('sha256').update(token).digest('base64');
-    const bearer = verified.get(digest) ?? (await this.#check(token, keys));
+    const digest = createHash('sha256').update(`${audience} ${token}`).digest('base64');
+    const bearer = verified.get(digest) ?? (await this.#check(token, keys, audience));
     if (bearer.expiresMs <= this.#nowMs()) throw notValid('it has expired');
     if (!verified.has(digest)) {
       // The oldest goes first; whoever still uses it is verified anew.
@@ -98,7 +107,7 @@ export class Tokens {
     return { token, expiresMs: expiresS * 1000 };
   }
 
-  async #check(token: string, keys: KeySet): Promise<TokenBearer> {
+  async #check(token: string, keys: KeySet, audience: string): Promise<TokenBearer> {
     if (token.length > maxTokenChars) throw notValid('it is too long');
     try {
       const { payload } = await jwtVerify(
@@ -111,7 +120,7 @@ export class Tokens {
         {
           algorithms: ['ES256'],
           issuer: tokenIssuer,
-          audience: controlAudience,
+          audience,
           requiredClaims: ['sub', 'exp', 'iat'],
           clockTolerance: clockToleranceS,
           currentDate: new Date(this.#nowMs()),
@@ -138,7 +147,7 @@ export class Tokens {
 function notValid(why: string): ControlRefusal {
   return new ControlRefusal(
     'CHP-2007',
-    'The control token is not valid.',
+    'The token is not valid.',
     'Attest again for a new one.',
     why,
   );
