@@ -122,6 +122,8 @@ describe('what the collector answers is what is described', () => {
     ['get /v1/events', '200', ask('/v1/events?limit=2')],
     ['get /v1/events', '400', ask('/v1/events?limit=x')],
     ['get /v1/sessions', '200', ask('/v1/sessions?limit=2')],
+    ['get /v1/sessions', '200', ask(`/v1/sessions?id=${session.slice(0, 13)}`)],
+    ['get /v1/sessions', '400', ask('/v1/sessions?id=SELECT')],
     ['get /v1/sessions/{id}', '200', ask(`/v1/sessions/${session}`)],
     ['get /v1/sessions/{id}', '200', ask(`/v1/sessions/${uuid(2)}`)],
     ['get /v1/sessions/{id}', '404', ask(`/v1/sessions/${uuid(3)}`)],

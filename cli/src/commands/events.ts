@@ -2,8 +2,10 @@ import type { EventView } from '@chaperone/collector/query/render.ts';
 import type { EventBody, OperationDecided } from '@chaperone/core/events/types.ts';
 import { verbClasses } from '@chaperone/core/sql/operation.ts';
 import type { Command } from 'commander';
-import { type Output, writeJsonLines, writeTable } from '../output.ts';
+import { collect, type Output, writeJsonLines } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
+import { findSession, shortIds } from '../session-id.ts';
+import { type Column, isNarrow, showTime, writeTable } from '../table.ts';
 import {
   addFilterOptions,
   type FilterOptions,
@@ -64,21 +66,26 @@ function summary({ event, parts }: EventView): string {
   return text(event.reason ?? event.detail ?? event.message ?? event.limit ?? event.route);
 }
 
-async function* rows(events: AsyncIterable<EventView>): AsyncGenerator<string[]> {
-  for await (const view of events) {
-    const { event } = view;
-    yield [
-      text(event.time).slice(0, 23),
-      text(event.session),
-      text(event.seq),
-      text(event.type),
-      text(event.verdict),
-      summary(view),
-    ];
-  }
+function row(view: EventView, id: string, narrow: boolean): string[] {
+  const { event } = view;
+  return [
+    showTime(text(event.time).slice(0, 23), narrow),
+    id,
+    text(event.seq),
+    text(event.type),
+    text(event.verdict),
+    summary(view),
+  ];
 }
 
-const headings = ['TIME', 'SESSION', 'SEQ', 'TYPE', 'VERDICT', 'WHAT'];
+const columns: readonly Column[] = [
+  { heading: 'TIME' },
+  { heading: 'SESSION' },
+  { heading: 'SEQ' },
+  { heading: 'TYPE' },
+  { heading: 'VERDICT' },
+  { heading: 'WHAT', leastWidth: 10 },
+];
 
 /** Lists events. */
 export async function listEvents(
@@ -86,16 +93,23 @@ export async function listEvents(
   options: EventOptions,
   output: Output,
 ): Promise<void> {
-  const { session, type, verdict, verb, resource, rule, search: q } = options;
+  const { type, verdict, verb, resource, rule, search: q, wide = false } = options;
+  const session =
+    options.session === undefined ? undefined : await findSession(client, options.session);
   const question = { ...filterQuestion(options), session, type, verdict, verb, resource, rule, q };
   const events = client.events(question, options.limit);
-  if (options.output === 'json') await writeJsonLines(output, events);
-  else await writeTable(output, headings, rows(events), 'no events');
+  if (options.output === 'json') return writeJsonLines(output, events);
+  const views = await collect(events);
+  const narrow = isNarrow(output, wide);
+  const whole = views.map(({ event }) => text(event.session));
+  const ids = narrow ? shortIds(whole) : whole;
+  const rows = views.map((view, at) => row(view, ids[at]!, narrow));
+  await writeTable(output, columns, rows, { empty: 'no events', wide });
 }
 
 export function registerEvents(program: Command): void {
   addFilterOptions(program.command('events').description('list recorded events'))
-    .option('--session <id>', 'of this session')
+    .option('--session <id>', 'of this session: its id, or how that begins')
     .option('--type <type>', 'like OperationDecided', readOneOf(eventTypes))
     .option('--verdict <verdict>', 'Allow, Deny or RequireApproval', readOneOf(verdicts))
     .option('--verb <verb>', 'an operation of this verb, like Delete', readOneOf(verbs))

@@ -19,6 +19,7 @@ export interface FilterOptions extends RecordOptions {
   readonly target?: string;
   readonly order: 'newest' | 'oldest';
   readonly limit: number;
+  readonly wide?: boolean;
 }
 
 function readLimit(text: string): number {
@@ -72,7 +73,8 @@ export function addFilterOptions(command: Command): Command {
         .argParser(readOneOf(['newest', 'oldest']))
         .default('newest'),
     )
-    .option('-n, --limit <count>', 'how many at most, or all', readLimit, 50);
+    .option('-n, --limit <count>', 'how many at most, or all', readLimit, 50)
+    .option('-w, --wide', 'everything whole, though the terminal be narrower');
 }
 
 /** The part of a question that sessions and events share. */

@@ -2,6 +2,7 @@ import { replay } from '@chaperone/collector/replay/replay.ts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { type Output, writeJsonLines, writeLine } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
+import { findSession } from '../session-id.ts';
 import { addRecordOptions, type RecordOptions, withRecord } from './record-options.ts';
 
 export interface ReplayCommandOptions extends RecordOptions {
@@ -9,15 +10,16 @@ export interface ReplayCommandOptions extends RecordOptions {
   readonly rows: number;
 }
 
-/** Shows what happened in a session, in the order in which it did. */
+/** Shows what happened in a session, in the order in which it did; `session` is its id or how that begins. */
 export async function replaySession(
   client: RecordClient,
   session: string,
   options: ReplayCommandOptions,
   output: Output,
 ): Promise<void> {
-  await client.session(session); // a session that is not there is an error, not an empty replay
-  const events = client.sessionEvents(session);
+  const id = await findSession(client, session);
+  await client.session(id); // a session that is not there is an error, not an empty replay
+  const events = client.sessionEvents(id);
   if (options.output === 'json') return writeJsonLines(output, events);
   const lines = replay(events, {
     maxRows: options.rows,

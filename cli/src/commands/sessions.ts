@@ -1,8 +1,10 @@
 import type { SessionView } from '@chaperone/collector/query/render.ts';
 import { closeReasonText } from '@chaperone/collector/replay/close-reasons.ts';
 import type { Command } from 'commander';
-import { type Output, writeJsonLines, writeTable } from '../output.ts';
+import { collect, type Output, writeJsonLines } from '../output.ts';
 import type { RecordClient } from '../record-client.ts';
+import { shortIds } from '../session-id.ts';
+import { type Column, isNarrow, showTime, writeTable } from '../table.ts';
 import {
   addFilterOptions,
   type FilterOptions,
@@ -16,11 +18,11 @@ function state({ closed, acknowledged, known, startedAt }: SessionView): string 
   return `${closed ? closeReasonText(closed.reason) : 'open'}${missing}`;
 }
 
-function row(session: SessionView): string[] {
+function row(session: SessionView, id: string, narrow: boolean): string[] {
   const { identity, target, closed, program } = session;
   return [
-    session.startedAt?.slice(0, 19) ?? '',
-    session.id,
+    showTime(session.startedAt?.slice(0, 19) ?? '', narrow),
+    id,
     identity ? `${identity.namespace}/${identity.name}` : (program ?? ''),
     target ? `${target.namespace}/${target.name}` : '',
     closed ? String(closed.statements) : '',
@@ -30,19 +32,15 @@ function row(session: SessionView): string[] {
   ];
 }
 
-async function* rows(sessions: AsyncIterable<SessionView>): AsyncGenerator<string[]> {
-  for await (const session of sessions) yield row(session);
-}
-
-const headings = [
-  'STARTED',
-  'SESSION',
-  'IDENTITY',
-  'TARGET',
-  'STATEMENTS',
-  'REFUSED',
-  'ROWS',
-  'STATE',
+const columns: readonly Column[] = [
+  { heading: 'STARTED' },
+  { heading: 'SESSION' },
+  { heading: 'IDENTITY', leastWidth: 12 },
+  { heading: 'TARGET', leastWidth: 10 },
+  { heading: 'STMTS' },
+  { heading: 'REFUSED' },
+  { heading: 'ROWS' },
+  { heading: 'STATE', leastWidth: 10 },
 ];
 
 /** Lists sessions. */
@@ -52,8 +50,14 @@ export async function listSessions(
   output: Output,
 ): Promise<void> {
   const sessions = client.sessions(filterQuestion(options), options.limit);
-  if (options.output === 'json') await writeJsonLines(output, sessions);
-  else await writeTable(output, headings, rows(sessions), 'no sessions');
+  if (options.output === 'json') return writeJsonLines(output, sessions);
+  const { wide = false } = options;
+  const views = await collect(sessions);
+  const narrow = isNarrow(output, wide);
+  const whole = views.map(({ id }) => id);
+  const ids = narrow ? shortIds(whole) : whole;
+  const rows = views.map((view, at) => row(view, ids[at]!, narrow));
+  await writeTable(output, columns, rows, { empty: 'no sessions', wide });
 }
 
 export function registerSessions(program: Command): void {

@@ -11,7 +11,8 @@ import { type Ticket, TicketStore } from '@chaperone/control/tickets/ticket-stor
 import { parseDurationMs } from '@chaperone/core/resources/duration.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { type Output, writeLine, writeTable } from '../output.ts';
+import { type Output, writeLine } from '../output.ts';
+import { type Column, writeTable } from '../table.ts';
 
 interface StateOptions {
   readonly directory: string;
@@ -104,23 +105,26 @@ function refuseUnusable({ metadata, spec }: Stored<'MachineIdentity'>): void {
 /** Writes the tickets that live or ended within a week; no secret is among what is known of them. */
 export async function listTickets(options: StateOptions, output: Output): Promise<void> {
   const tickets = withState(options, (database) => new TicketStore(database, Date.now).list());
-  async function* rows(): AsyncGenerator<string[]> {
-    for (const ticket of tickets) {
-      yield [
-        ticket.id,
-        ticket.identity,
-        ticket.target,
-        new Date(ticket.expiresMs).toISOString().slice(0, 19),
-        ticket.lastUsedMs === undefined
-          ? 'never'
-          : new Date(ticket.lastUsedMs).toISOString().slice(0, 19),
-        stateOf(ticket, Date.now()),
-      ];
-    }
-  }
-  const headings = ['ID', 'IDENTITY', 'TARGET', 'EXPIRES', 'LAST USED', 'STATE'];
-  await writeTable(output, headings, rows(), 'no tickets');
+  const seconds = (timeMs: number): string => new Date(timeMs).toISOString().slice(0, 19);
+  const rows = tickets.map((ticket) => [
+    ticket.id,
+    ticket.identity,
+    ticket.target,
+    seconds(ticket.expiresMs),
+    ticket.lastUsedMs === undefined ? 'never' : seconds(ticket.lastUsedMs),
+    stateOf(ticket, Date.now()),
+  ]);
+  await writeTable(output, columns, rows, { empty: 'no tickets' });
 }
+
+const columns: readonly Column[] = [
+  { heading: 'ID' },
+  { heading: 'IDENTITY', leastWidth: 12 },
+  { heading: 'TARGET', leastWidth: 10 },
+  { heading: 'EXPIRES' },
+  { heading: 'LAST USED' },
+  { heading: 'STATE' },
+];
 
 /** Ends a ticket for new sessions. */
 export async function revokeTicket(

@@ -11,9 +11,10 @@ const maxPageBytes = 8 << 20;
 const maxTextChars = 1000;
 
 const pageNames = ['limit', 'cursor', 'order'] as const;
-const sessionNames = ['from', 'to', 'identity', 'owner', 'target', ...pageNames] as const;
+const filterNames = ['from', 'to', 'identity', 'owner', 'target', ...pageNames] as const;
+const sessionNames = ['id', ...filterNames] as const;
 const eventNames = [
-  ...sessionNames,
+  ...filterNames,
   ...(['session', 'type', 'verdict', 'verb', 'resource', 'rule', 'q', 'exact'] as const),
 ] as const;
 
@@ -125,9 +126,13 @@ export interface SessionQuestion {
 
 export function readSessionQuestion(raw: unknown): SessionQuestion {
   const query = readQuery(raw, sessionNames);
+  const { id } = query;
+  if (id !== undefined && !/^[0-9a-f-]{1,36}$/.test(id)) {
+    throw invalid('id is not the beginning of a UUID in lower case');
+  }
   return {
     query,
-    filter: readSessionFilter(query),
+    filter: { ...readSessionFilter(query), ...(id !== undefined && { idPrefix: id }) },
     page: readPage(query, 'newest', ['string']),
   };
 }

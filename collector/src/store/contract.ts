@@ -378,6 +378,10 @@ export function storeContract(open: () => Promise<Store>): void {
       expect(await ids({ identity: { name: 'nightly-report' } })).toEqual([A]);
       expect(await ids({ fromUs: startUs + 11_000_000 })).toEqual([B]);
       expect(await ids({ toUs: startUs + 11_000_000 })).toEqual([A]);
+      expect(await ids({ idPrefix: A.slice(0, 8) })).toEqual([A, B]);
+      expect(await ids({ idPrefix: A.slice(0, -1) }, 'oldest', A)).toEqual([B]);
+      expect(await ids({ idPrefix: B })).toEqual([B]);
+      expect(await ids({ idPrefix: 'f' })).toEqual([]);
       expect(await store.session(A, all)).toMatchObject({
         source: 'one',
         startedUs: startUs + 1_000_000,

@@ -40,6 +40,11 @@ function whereSession(where: Where, filter: SessionFilter, scope: ReadScope): vo
       where.add('s.target_namespace = ?', filter.target.namespace);
     }
   }
+  if (filter.idPrefix !== undefined) {
+    // A range of the primary key: `g` comes after all that may stand in an id.
+    where.add('s.id >= ?', filter.idPrefix);
+    where.add('s.id < ?', `${filter.idPrefix}g`);
+  }
   if (filter.owner !== undefined) where.add('s.owner = ?', filter.owner);
   if (scope.owners) {
     where.add(`s.owner IN (${scope.owners.map(() => '?').join(', ')})`, ...scope.owners);

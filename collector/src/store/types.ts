@@ -146,6 +146,8 @@ export interface SessionFilter {
   readonly identity?: { readonly namespace?: string; readonly name: string };
   readonly owner?: string;
   readonly target?: { readonly namespace?: string; readonly name: string };
+  /** What a session's id begins with: hexadecimal digits and hyphens. */
+  readonly idPrefix?: string;
 }
 
 export interface EventFilter extends SessionFilter {
