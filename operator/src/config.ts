@@ -59,7 +59,7 @@ const governance = {
     type: 'choice',
     choices: ['Accepted', 'ByLabel'],
     default: 'ByLabel',
-    help: 'Whether a namespace takes Targets of others as soon as they are open to it, or only with the label chaperone.dev/foreign-targets: accept.',
+    help: 'Whether a namespace takes Targets of others as soon as they are open to it, or only with the label chaperone.dev/foreign-targets: accept. The annotation chaperone.dev/foreign-targets-from on a namespace narrows either to the namespaces that it lists.',
   },
 } as const satisfies ConfigSchema;
 
@@ -167,6 +167,14 @@ export const webhookSchema = {
   ...common,
   ...governance,
   ...injection,
+  maxTargetsPerNamespace: {
+    type: 'integer',
+    min: 1,
+    max: 10_000,
+    default: 100,
+    placeholder: 'COUNT',
+    help: 'Targets that a namespace may have; one more is refused.',
+  },
   listenPort: { ...port, default: 9443, help: 'Port of the admission webhooks, HTTPS.' },
   tlsDirectory: {
     ...directory,

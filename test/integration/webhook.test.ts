@@ -73,6 +73,7 @@ const state: AdmissionState = {
     oidcIssuers: ['payments=https://ci.example.com'],
     foreignTargets: 'ByLabel',
   }),
+  maxTargetsPerNamespace: 3,
   unready: () => unready,
   services: () => {
     if (broken) throw new Error('a fault of ours');
@@ -456,6 +457,29 @@ describe('our resources', () => {
       expect(response.status!.message).toMatch(/^CHP-8002 /);
       expect(response.status!.message).toMatch(expected);
     }
+  });
+
+  test('a namespace has so many targets, and no more', async () => {
+    const other = (name: string): object => ({
+      ...targetOf({ host: 'db.crowded.svc' }),
+      metadata: { namespace: 'crowded', name },
+    });
+    const kind = kindOf(other('new'));
+    const create = (name: string) =>
+      ask('/validate', { kind, object: other(name), namespace: 'crowded' });
+    add(target('crowded/a'), target('crowded/b'));
+    expect((await create('c')).allowed).toBe(true);
+    add(target('crowded/c'));
+    expect(await create('d')).toMatchObject({
+      allowed: false,
+      status: { message: expect.stringMatching(/crowded has 3 Targets.*delete.*maxTargetsPer/) },
+    });
+    const object = other('c');
+    const update = { kind, object, oldObject: other('c'), operation: 'UPDATE' };
+    expect((await ask('/validate', update)).allowed).toBe(true);
+    const changed = targetOf({ host: 'db.crowded.svc', port: 5433 });
+    const next = { ...changed, metadata: { namespace: 'crowded', name: 'c' } };
+    expect((await ask('/validate', { ...update, object: next })).allowed).toBe(true);
   });
 
   test('warns of what probably is not meant', async () => {

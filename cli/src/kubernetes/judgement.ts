@@ -18,11 +18,8 @@ import {
   type RawPod,
 } from '@chaperone/control/governance/pod-view.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
-import {
-  foreignTargetsAccepted,
-  foreignTargetsLabel,
-  lockdownContainer,
-} from '@chaperone/core/injection/names.ts';
+import { acceptsFrom, foreignAcceptance } from '@chaperone/core/injection/foreign-targets.ts';
+import { lockdownContainer } from '@chaperone/core/injection/names.ts';
 import { subjectConflicts } from '@chaperone/core/resources/subjects.ts';
 import type { ClusterView } from './cluster-view.ts';
 
@@ -73,12 +70,13 @@ export function openTargets(namespace: string, cluster: ClusterView): readonly T
   const { snapshot, installation } = cluster;
   const { open } = targetsOf(namespace, snapshot, installation?.rules);
   if (installation !== undefined) return open;
-  const labels = snapshot.get('Namespace', '', namespace)?.metadata.labels;
-  const foreign = labels?.[foreignTargetsLabel] === foreignTargetsAccepted;
+  const found = snapshot.get('Namespace', '', namespace);
+  const acceptance = foreignAcceptance(found?.metadata, 'ByLabel');
   return open.filter(({ metadata, status }) => {
     const ready = status?.conditions?.find(({ type }) => type === 'Ready');
     const claimed = ready?.reason !== 'HostNotAllowed' && ready?.reason !== 'HostTaken';
-    return claimed && (foreign || metadata.namespace === namespace);
+    const own = metadata.namespace === namespace;
+    return claimed && (own || acceptsFrom(acceptance, metadata.namespace));
   });
 }
 

@@ -40,6 +40,24 @@ describe('targets of other namespaces that are not accepted', () => {
     ]);
   });
 
+  test('are told of with the list to put them on, where the namespace lists whom it accepts', () => {
+    const listing = raw(
+      'Namespace',
+      'payments',
+      {},
+      {
+        labels: { ...injected.labels, 'chaperone.dev/foreign-targets': 'accept' },
+        annotations: { 'chaperone.dev/foreign-targets-from': 'ledger' },
+      },
+    );
+    expect(namespaceProblems([bare], [listing, data, identity, target])).toMatchObject([
+      {
+        reason: 'ForeignTargetsNotAccepted',
+        mend: 'kubectl annotate --overwrite namespace payments chaperone.dev/foreign-targets-from=data,ledger',
+      },
+    ]);
+  });
+
   test('no more than five are named', () => {
     const many = Array.from({ length: 7 }, (_, at) => ({
       ...target,

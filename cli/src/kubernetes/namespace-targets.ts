@@ -1,8 +1,13 @@
 /** Namespaces whose governed pods lack targets: not accepted, or none at all. */
 import { appliesTo, attachment } from '@chaperone/control/controllers/attachment.ts';
-import { targetsOf } from '@chaperone/control/controllers/open-targets.ts';
+import { acceptanceOf, targetsOf } from '@chaperone/control/controllers/open-targets.ts';
 import { objectKey } from '@chaperone/control/controllers/snapshot.ts';
-import { foreignTargetsAccepted, foreignTargetsLabel } from '@chaperone/core/injection/names.ts';
+import type { ForeignAcceptance } from '@chaperone/core/injection/foreign-targets.ts';
+import {
+  foreignTargetsAccepted,
+  foreignTargetsFromAnnotation,
+  foreignTargetsLabel,
+} from '@chaperone/core/injection/names.ts';
 import type { Broken } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { JudgedPod, Target } from './judgement.ts';
@@ -27,21 +32,18 @@ function brokenNamespace(namespace: string, cluster: ClusterView): Broken | unde
   if (installation === undefined) return undefined;
   if (snapshot.get('Namespace', '', namespace) === undefined) return undefined;
   const { rules } = installation;
-  const { open } = targetsOf(namespace, snapshot, rules);
-  const accepting = targetsOf(namespace, snapshot, { ...rules, foreignTargets: 'Accepted' });
-  const refused = accepting.open.filter(
-    (target) => target.metadata.namespace !== namespace && !open.includes(target),
-  );
+  const { open, notAccepted } = targetsOf(namespace, snapshot, rules);
   // Anybody may offer a Target to all namespaces. That this one is to have it, a policy shows, or that it has none.
   const meant =
-    open.length === 0 ? refused : refused.filter((one) => isGranted(one, namespace, cluster));
+    open.length === 0
+      ? notAccepted
+      : notAccepted.filter((one) => isGranted(one, namespace, cluster));
   const what = `Namespace ${namespace}`;
   if (meant.length > 0) {
     return {
       what,
       reason: 'ForeignTargetsNotAccepted',
-      message: `${named(meant)} open to it, but the namespace does not accept targets of other namespaces`,
-      mend: `kubectl label namespace ${namespace} ${foreignTargetsLabel}=${foreignTargetsAccepted}`,
+      ...acceptanceMend(namespace, meant, acceptanceOf(namespace, snapshot, rules)),
     };
   }
   if (open.length > 0 || !seesAllTargets) return undefined;
@@ -51,6 +53,26 @@ function brokenNamespace(namespace: string, cluster: ClusterView): Broken | unde
     message:
       'pods of it are governed, and no Target is open to them: their sidecars have nothing to do',
     mend: `create a Target in namespace ${namespace}, or have the allowedNamespaces of one elsewhere include ${namespace}`,
+  };
+}
+
+/** `meant`: what it is to accept; `accepted`: what it does. */
+function acceptanceMend(
+  namespace: string,
+  meant: readonly Target[],
+  accepted: ForeignAcceptance,
+): Pick<Broken, 'message' | 'mend'> {
+  if (typeof accepted === 'string') {
+    return {
+      message: `${named(meant)} open to it, but the namespace does not accept targets of other namespaces`,
+      mend: `kubectl label namespace ${namespace} ${foreignTargetsLabel}=${foreignTargetsAccepted}`,
+    };
+  }
+  const listed = new Set([...accepted, ...meant.map((target) => target.metadata.namespace)]);
+  const list = [...listed].filter((name) => name !== '').sort();
+  return {
+    message: `${named(meant)} open to it, but the namespace's annotation ${foreignTargetsFromAnnotation} does not list where it stands`,
+    mend: `kubectl annotate --overwrite namespace ${namespace} ${foreignTargetsFromAnnotation}=${list.join(',')}`,
   };
 }
 

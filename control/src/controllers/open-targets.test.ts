@@ -14,6 +14,19 @@ const all = { allowedNamespaces: { from: 'All' } };
 const target = (path: string, host: string, spec = {}, created = '2026-01-01T00:00:00Z') =>
   stored('Target', path, { ...all, host, ...spec }, {}, { creationTimestamp: created });
 const accepting = stored('Namespace', 'pay', {}, { 'chaperone.dev/foreign-targets': 'accept' });
+/** What is known of one version must not be told of the next. */
+test('isOpenTo follows the snapshot', () => {
+  const own = target('data/own', 'db.data.svc.cluster.local');
+  const snapshot = snapshotOf(own);
+  expect(isOpenTo(own, 'pay', snapshot, rules)).toBe(false);
+  const events = [{ type: 'Added' as const, object: accepting }];
+  snapshot.apply({ events, resourceVersion: '8' });
+  expect(isOpenTo(own, 'pay', snapshot, rules)).toBe(true);
+  expect(isOpenTo(own, 'pay', snapshot, { ...rules, allowedHosts: new Map() })).toBe(true);
+  snapshot.apply({ events: [{ type: 'Deleted', object: accepting }], resourceVersion: '9' });
+  expect(isOpenTo(own, 'pay', snapshot, rules)).toBe(false);
+});
+
 const open = (namespace: string, ...objects: Stored[]): string[] =>
   targetsOf(namespace, snapshotOf(...objects), rules).open.map(({ metadata }) => metadata.name);
 
@@ -75,11 +88,38 @@ describe('targetsOf', () => {
 
   test('a conflict is one where both are open, and only there', () => {
     const older = target('data/t', 'db.example.com', {}, '2025-01-01T00:00:00Z');
-    const younger = target('pay/t', 'db.example.com');
+    const younger = target('other/t', 'db.example.com');
     expect(displacements(snapshotOf(older, younger), rules).size).toBe(0);
     const found = displacements(snapshotOf(older, younger, accepting), rules);
-    expect(found.get('pay/t')).toMatchObject({ host: 'db.example.com', namespaces: ['pay'] });
+    expect(found.get('other/t')).toMatchObject({ host: 'db.example.com', namespaces: ['pay'] });
     expect(isOpenTo(younger, 'pay', snapshotOf(older, younger, accepting), rules)).toBe(false);
     expect(isOpenTo(older, 'pay', snapshotOf(older, younger, accepting), rules)).toBe(true);
+  });
+
+  test('a namespace may list those whose targets it accepts', () => {
+    const from = (text: string) =>
+      stored(
+        'Namespace',
+        'pay',
+        {},
+        { 'chaperone.dev/foreign-targets': 'accept' },
+        { annotations: { 'chaperone.dev/foreign-targets-from': text } },
+      );
+    const other = target('other/o', 'db.other.svc');
+    expect(open('pay', own, other, from('data'))).toEqual(['own']);
+    expect(open('pay', own, other, from('data, other'))).toEqual(['own', 'o']);
+    expect(open('pay', own, other, from(''))).toEqual([]);
+    const { notAccepted } = targetsOf('pay', snapshotOf(own, other, from('data')), rules);
+    expect(notAccepted).toEqual([other]);
+  });
+
+  test("a namespace's own target stands before an older one of others", () => {
+    const foreign = target('data/t', 'db.example.com', {}, '2020-01-01T00:00:00Z');
+    const mine = target('pay/t', 'db.example.com');
+    const snapshot = snapshotOf(foreign, mine, accepting);
+    expect(targetsOf('pay', snapshot, rules)).toMatchObject({
+      open: [mine],
+      displaced: [{ target: foreign, by: mine }],
+    });
   });
 });

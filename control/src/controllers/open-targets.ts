@@ -1,5 +1,9 @@
 /** Which targets a namespace has: offered by their owners, accepted by the namespace, each host once. */
-import { foreignTargetsAccepted, foreignTargetsLabel } from '@chaperone/core/injection/names.ts';
+import {
+  acceptsFrom,
+  type ForeignAcceptance,
+  foreignAcceptance,
+} from '@chaperone/core/injection/foreign-targets.ts';
 import type { Stored } from '../store/resource-store.ts';
 import { isOfferedTo } from './attachment.ts';
 import { closedBy } from './closed-targets.ts';
@@ -14,7 +18,7 @@ import { objectKey, type Snapshot } from './snapshot.ts';
 
 type Target = Stored<'Target'>;
 
-/** A target that a namespace does not get because an older one has its host and port. */
+/** A target that a namespace does not get because another one has its host and port. */
 export interface DisplacedTarget {
   readonly target: Target;
   readonly by: Target;
@@ -26,6 +30,8 @@ export interface NamespaceTargets {
   /** Sorted by namespace and name. */
   readonly open: readonly Target[];
   readonly displaced: readonly DisplacedTarget[];
+  /** Those of other namespaces that it would have if it accepted them. */
+  readonly notAccepted: readonly Target[];
 }
 
 /** Where a target is displaced. */
@@ -49,7 +55,7 @@ export function claimRefusal(target: Target, rules: GovernanceRules): HostRefusa
 /**
  * The targets that identities and pods of a namespace may connect to. Without rules: all that are offered.
  * With them: of those, the ones whose names are theirs to claim and that the namespace accepts; of several
- * with one host and port the oldest.
+ * with one host and port the namespace's own, else the oldest.
  */
 export function targetsOf(
   namespace: string,
@@ -59,16 +65,30 @@ export function targetsOf(
   const offered = snapshot
     .all('Target')
     .filter((target) => isOfferedTo(target, namespace, snapshot));
-  if (rules === undefined) return { open: offered, displaced: [] };
-  const foreign = acceptsForeign(namespace, snapshot, rules);
-  const permitted = offered.filter(
-    (target) =>
-      (foreign || target.metadata.namespace === namespace) &&
-      claimRefusal(target, rules) === undefined,
-  );
-  const displaced = displacedTargets(permitted, rules);
+  if (rules === undefined) return { open: offered, displaced: [], notAccepted: [] };
+  const acceptance = acceptanceOf(namespace, snapshot, rules);
+  const claimed = offered.filter((target) => claimRefusal(target, rules) === undefined);
+  const isAccepted = ({ metadata }: Target): boolean =>
+    metadata.namespace === namespace || acceptsFrom(acceptance, metadata.namespace);
+  const accepted = claimed.filter(isAccepted);
+  const displaced = displacedTargets(accepted, namespace, rules);
   const out = new Set(displaced.map(({ target }) => target));
-  return { open: permitted.filter((target) => !out.has(target)), displaced };
+  return {
+    open: accepted.filter((target) => !out.has(target)),
+    displaced,
+    notAccepted: claimed.filter((target) => !isAccepted(target)),
+  };
+}
+
+/** Which Targets of others the namespace accepts; without rules, all. */
+export function acceptanceOf(
+  namespace: string,
+  snapshot: Snapshot,
+  rules: GovernanceRules | undefined,
+): ForeignAcceptance {
+  if (rules === undefined) return 'All';
+  const found = snapshot.get('Namespace', '', namespace);
+  return foreignAcceptance(found?.metadata, rules.foreignTargets);
 }
 
 /** Whether identities of that namespace may connect to the target now; see targetsOf and closedBy. */
@@ -81,26 +101,54 @@ export function isOpenTo(
   if (!isOfferedTo(target, namespace, snapshot)) return false;
   if (closedBy(target, snapshot, namespace) !== undefined) return false;
   if (rules === undefined) return true;
-  const key = objectKey(target);
-  return targetsOf(namespace, snapshot, rules).open.some((open) => objectKey(open) === key);
+  return openKeys(namespace, snapshot, rules).has(objectKey(target));
 }
 
-/** Whether Targets of other namespaces may be mapped into the pods of this one. */
-function acceptsForeign(namespace: string, snapshot: Snapshot, rules: GovernanceRules): boolean {
-  if (rules.foreignTargets === 'Accepted') return true;
-  const labels = snapshot.get('Namespace', '', namespace)?.metadata.labels;
-  return labels?.[foreignTargetsLabel] === foreignTargetsAccepted;
+interface KnownKeys {
+  readonly revision: number;
+  readonly rules: GovernanceRules;
+  readonly byNamespace: Map<string, ReadonlySet<string>>;
 }
 
-/** Of targets that share a name and a port, all but the oldest; of one age, the first by name stays. */
-function displacedTargets(targets: readonly Target[], rules: GovernanceRules): DisplacedTarget[] {
-  const oldestFirst = [...targets].sort((a, b) => {
+const knownKeys = new WeakMap<Snapshot, KnownKeys>();
+
+/** `namespace/name` of targetsOf's, found once per namespace until something but status changes. */
+function openKeys(
+  namespace: string,
+  snapshot: Snapshot,
+  rules: GovernanceRules,
+): ReadonlySet<string> {
+  const { revision } = snapshot;
+  let known = knownKeys.get(snapshot);
+  if (known?.revision !== revision || known.rules !== rules) {
+    known = { revision, rules, byNamespace: new Map() };
+    knownKeys.set(snapshot, known);
+  }
+  let keys = known.byNamespace.get(namespace);
+  if (keys === undefined) {
+    keys = new Set(targetsOf(namespace, snapshot, rules).open.map(objectKey));
+    known.byNamespace.set(namespace, keys);
+  }
+  return keys;
+}
+
+/**
+ * Of targets that share a name and a port, all but one: the namespace's own stands before others', the older
+ * before the younger; of one age, the first by name stays.
+ */
+function displacedTargets(
+  targets: readonly Target[],
+  namespace: string,
+  rules: GovernanceRules,
+): DisplacedTarget[] {
+  const isForeign = ({ metadata }: Target): number => Number(metadata.namespace !== namespace);
+  const inOrder = [...targets].sort((a, b) => {
     const age = Date.parse(a.metadata.creationTimestamp) - Date.parse(b.metadata.creationTimestamp);
-    return age !== 0 ? age : objectKey(a) < objectKey(b) ? -1 : 1;
+    return isForeign(a) - isForeign(b) || age || (objectKey(a) < objectKey(b) ? -1 : 1);
   });
   const held = new Map<string, Target>();
   const displaced: DisplacedTarget[] = [];
-  for (const target of oldestFirst) {
+  for (const target of inOrder) {
     const names = [target.spec.host, ...(target.spec.aliases ?? [])];
     const taken = names.find((name) => held.has(placeOf(target, name, rules)));
     if (taken !== undefined) {
@@ -118,7 +166,7 @@ function placeOf({ metadata, spec }: Target, name: string, rules: GovernanceRule
 }
 
 /**
- * For every Target that is displaced anywhere: by which older one, and in which namespaces, among those that
+ * For every Target that is displaced anywhere: by which one, and in which namespaces, among those that
  * `namespaces` lists and that of the Target itself. By `namespace/name`.
  */
 export function displacements(

@@ -249,7 +249,7 @@ describe('wantedStatuses with rules', () => {
       { creationTimestamp: '2020-01-01T00:00:00Z' },
     );
     expect(ready(target({ host }), secret(), older)).toMatch(
-      /^False HostTaken: the older Target data\/old has db\.data\.svc\.cluster\.local:5432 in namespaces data:/,
+      /^False HostTaken: Target data\/old has db\.data\.svc\.cluster\.local:5432 in namespaces data \(/,
     );
     expect(ready(older, secret(), target({ host }))).toMatch(
       /^False SecretTaken: Secret s is marked for Target t: make a Secret of its own for old/,

@@ -6,7 +6,7 @@ import { claimRefusal, type Displacement } from './open-targets.ts';
 import { resolveAuthorities, resolveCredential } from './secrets.ts';
 import type { Snapshot } from './snapshot.ts';
 
-/** `displacement`: where an older Target has its host; `rules`: who may claim which, undefined: anybody anything. */
+/** `displacement`: where another Target has its host; `rules`: who may claim which, undefined: anybody anything. */
 export function targetFindings(
   target: Stored<'Target'>,
   snapshot: Snapshot,
@@ -73,11 +73,11 @@ function hostTaken(
   const shown = namespaces.slice(0, maxNamespaces).join(', ');
   const more =
     namespaces.length > maxNamespaces ? ` and ${namespaces.length - maxNamespaces} more` : '';
-  const older = `${by.metadata.namespace}/${by.metadata.name}`;
+  const holder = `${by.metadata.namespace}/${by.metadata.name}`;
   return {
     reason: 'HostTaken',
     message:
-      `the older Target ${older} has ${host}:${spec.port} in namespaces ${shown}${more}: ` +
+      `Target ${holder} has ${host}:${spec.port} in namespaces ${shown}${more} (a namespace's own stands first, else the oldest): ` +
       'choose another host or port, or delete one of the two',
   };
 }

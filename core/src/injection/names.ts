@@ -10,6 +10,8 @@ export const requiredLabel = 'chaperone.dev/required';
 /** `accept` on a namespace: Targets of other namespaces may be mapped into its pods. */
 export const foreignTargetsLabel = 'chaperone.dev/foreign-targets';
 export const foreignTargetsAccepted = 'accept';
+/** Beside that label: the namespaces, with commas between, whose Targets alone are accepted. */
+export const foreignTargetsFromAnnotation = 'chaperone.dev/foreign-targets-from';
 
 /** `true` on every pod that was injected, so that selectors of others can tell; information only. */
 export const governedLabel = 'chaperone.dev/governed';

@@ -57,7 +57,7 @@ export const unmappedReasons = [
   'UnsupportedHost',
   /** A Service that the pod may mean has the name. */
   'ShadowsService',
-  /** An older Target has the name. */
+  /** Another Target has the name: an older one, or one of the pod's own namespace. */
   'NameTaken',
   /** The pod's own hostAliases have the name. */
   'HostAliasConflict',

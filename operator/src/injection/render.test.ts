@@ -249,3 +249,12 @@ describe('verification', () => {
     expect(verifyPod(more, contextOf())).toMatchObject({ outcome: 'Injected' });
   });
 });
+
+test('what the pod carries of warnings is bounded', () => {
+  const targets = Array.from({ length: 3000 }, (_, at) => target(`data/db-${at}`));
+  const rendered = renderPod(podOf(), contextOf({ targets }));
+  if (rendered.outcome !== 'Injected') throw new Error('not injected');
+  expect(rendered.warnings).toHaveLength(2500);
+  const status = JSON.parse(rendered.pod.metadata!.annotations![statusAnnotation]!) as object;
+  expect(status).toMatchObject({ warnings: { length: 20 } });
+});

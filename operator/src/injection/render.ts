@@ -174,6 +174,9 @@ function sysctlsFor({ securityContext }: PodSpec, { targets }: TargetMap): Sysct
   );
 }
 
+/** What an object's annotations may hold is bounded, and so is whoever reads them. */
+export const maxToldWarnings = 20;
+
 /** For people and for controllers, which look at the pod itself before they believe it. */
 function withStatus(
   metadata: NonNullable<CheckedPod['metadata']>,
@@ -185,7 +188,9 @@ function withStatus(
     image: sidecarImage,
     targets: targets.map(({ namespace, name }) => `${namespace}/${name}`),
     egress: lockdown ? 'Lockdown' : 'Open',
-    ...(warnings.length > 0 && { warnings: warnings.map(({ message }) => message) }),
+    ...(warnings.length > 0 && {
+      warnings: warnings.slice(0, maxToldWarnings).map(({ message }) => message),
+    }),
   };
   return {
     ...metadata,

@@ -110,4 +110,51 @@ describe('names', () => {
     );
     expect(listen.length).toBeLessThan(128 * 1024);
   });
+
+  const many = (namespace: string, count: number, year: number) =>
+    Array.from({ length: count }, (_, at) =>
+      target(`${namespace}/db-${at}`, {}, new Date(Date.UTC(year, 0, 1) + at * 1000).toISOString()),
+    );
+  const mappedBy = (targets: readonly ReturnType<typeof target>[]): Record<string, string[]> => {
+    const byNamespace: Record<string, string[]> = {};
+    for (const { namespace, name } of map({ targets }).targets) {
+      byNamespace[namespace] = [...(byNamespace[namespace] ?? []), name];
+    }
+    return byNamespace;
+  };
+
+  test('who makes thousands takes no room from others', () => {
+    const mapped = mappedBy([
+      ...many('greedy', 2000, 2020),
+      ...many('payments', 20, 2026),
+      ...many('data', 30, 2025),
+      ...many('ledger', 1, 2026),
+    ]);
+    expect(mapped.payments).toHaveLength(20);
+    expect(mapped.data).toHaveLength(30);
+    expect(mapped.ledger).toHaveLength(1);
+    expect(mapped.greedy).toHaveLength(449);
+    expect(new Set(mapped.greedy)).toEqual(
+      new Set(many('greedy', 449, 2020).map(({ metadata }) => metadata.name)),
+    );
+  });
+
+  test('who cannot be mapped takes no room at all', () => {
+    const addresses = many('data', 600, 2020).map((one) => ({
+      ...one,
+      spec: { ...one.spec, host: '10.0.0.1' },
+    }));
+    expect(mappedBy([...addresses, ...many('ledger', 400, 2026)]).ledger).toHaveLength(400);
+  });
+
+  test("of two with one alias the pod's own namespace's has it, else the older", () => {
+    const aliases = ['db'];
+    const older = target('data/a', { aliases }, '2020-01-01T00:00:00Z');
+    const younger = target('ledger/b', { aliases, port: 5433 });
+    const own = target('payments/c', { aliases, port: 5434 });
+    const holder = (...targets: Parameters<typeof mappedBy>[0]) =>
+      map({ targets }).targets.find(({ hostNames }) => hostNames.includes('db'))?.namespace;
+    expect(holder(older, younger)).toBe('data');
+    expect(holder(older, younger, own)).toBe('payments');
+  });
 });

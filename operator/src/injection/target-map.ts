@@ -42,20 +42,48 @@ interface Place {
 
 const keyOf = ({ metadata }: Target): string => `${metadata.namespace}/${metadata.name}`;
 
-/** Of two Targets with one name the older keeps it; of one age, the first by namespace and name. */
-function oldestFirst(targets: readonly Target[]): readonly Target[] {
+/** Of two Targets with one name the pod's own namespace's keeps it, else the older; of one age, the first by name. */
+function byPrecedence(targets: readonly Target[], namespace: string): readonly Target[] {
+  const isForeign = ({ metadata }: Target): number => Number(metadata.namespace !== namespace);
   const age = ({ metadata }: Target): number => Date.parse(metadata.creationTimestamp);
-  return [...targets].sort((a, b) => age(a) - age(b) || (keyOf(a) < keyOf(b) ? -1 : 1));
+  return [...targets].sort(
+    (a, b) => isForeign(a) - isForeign(b) || age(a) - age(b) || (keyOf(a) < keyOf(b) ? -1 : 1),
+  );
+}
+
+/**
+ * Those that there is room for: the pod's own namespace's, then one of each other namespace in turn, so that
+ * none of them takes all of it. `targets`: in the order of byPrecedence.
+ */
+function fittingTargets(targets: readonly Target[], namespace: string): ReadonlySet<Target> {
+  const turns = new Map<string, number>();
+  const turnOf = (target: Target): number => {
+    const space = target.metadata.namespace;
+    if (space === namespace) return 0;
+    const turn = (turns.get(space) ?? 0) + 1;
+    turns.set(space, turn);
+    return turn;
+  };
+  const inTurn = targets.map((target) => ({ target, turn: turnOf(target) }));
+  // Within a turn they stay as they are: the oldest first.
+  inTurn.sort((a, b) => a.turn - b.turn);
+  return new Set(inTurn.slice(0, maxTargets).map(({ target }) => target));
 }
 
 export function mapTargets(input: TargetMapInput): TargetMap {
   const { namespace, clusterDomain } = input;
-  const targets = oldestFirst(input.targets);
+  const targets = byPrecedence(input.targets, namespace);
   const namesOf = new Map(
     targets.map((target) => {
       const { host, aliases = [] } = target.spec;
       return [target, targetNames(host, aliases, clusterDomain, namespace)];
     }),
+  );
+  const problemOf = (target: Target) =>
+    hostProblem(target, namesOf.get(target)![0]) ?? trustProblem(target, input);
+  const fitting = fittingTargets(
+    targets.filter((target) => problemOf(target) === undefined),
+    namespace,
   );
   const known = new Set([...namesOf.values()].flat());
   const theirs = input.hostAliases.filter((alias) => !isOurs(alias, known));
@@ -73,13 +101,15 @@ export function mapTargets(input: TargetMapInput): TargetMap {
       warnings.push({ reason, target: key, message });
     };
     const [host, ...others] = namesOf.get(target)!;
-    const problem = hostProblem(target, host) ?? trustProblem(target, input);
+    const problem = problemOf(target);
     if (problem !== undefined) {
       warn(problem.reason, `Target ${key} is not mapped: ${problem.message}`);
       continue;
     }
-    if (mapped.length === maxTargets) {
-      warn('TooManyTargets', `Target ${key} is not mapped: a pod takes ${maxTargets} at the most`);
+    if (!fitting.has(target)) {
+      const order = 'those of its own namespace first, then one of each other in turn';
+      const why = `a pod takes ${maxTargets} at the most, ${order}`;
+      warn('TooManyTargets', `Target ${key} is not mapped: ${why}`);
       continue;
     }
     const place = places.get(host!);
@@ -97,7 +127,7 @@ export function mapTargets(input: TargetMapInput): TargetMap {
       }
       return holder === undefined || (holder === place && !holder.ports.has(target.spec.port))
         ? undefined
-        : ['NameTaken', `the older Target ${holder.key} has it`];
+        : ['NameTaken', `Target ${holder.key} has it, as it is older or the namespace's own`];
     };
     const lost = obstacle(host!);
     if (lost !== undefined) {

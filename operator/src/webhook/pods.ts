@@ -6,7 +6,7 @@ import { vainOptOut } from '../injection/eligibility.ts';
 import { jsonPatch } from '../injection/json-patch.ts';
 import type { Injected, InjectionOutcome, Refused } from '../injection/outcome.ts';
 import { type CheckedPod, podProblem } from '../injection/pod.ts';
-import { renderPod } from '../injection/render.ts';
+import { maxToldWarnings, renderPod } from '../injection/render.ts';
 import type { InjectionSettings } from '../injection/settings.ts';
 import { verifyPod } from '../injection/verify.ts';
 import type { EventDetails, EventSubject } from '../kubernetes/event-recorder.ts';
@@ -117,10 +117,10 @@ export class PodAdmission {
       }
       for (const warning of outcome.warnings) {
         metrics.unmapped.inc({ reason: warning.reason });
-        if (owner !== undefined) {
-          const { reason: why, message } = warning;
-          recordEvent(owner, { type: 'Warning', reason: why, action: 'Inject', note: message });
-        }
+      }
+      if (owner === undefined) return;
+      for (const { reason: why, message } of outcome.warnings.slice(0, maxToldWarnings)) {
+        recordEvent(owner, { type: 'Warning', reason: why, action: 'Inject', note: message });
       }
       return;
     }

@@ -22,7 +22,7 @@ const maxProblems = 20;
 /** Throws ReviewProblem for what is none of our resources. */
 export function reviewResource(
   request: AdmissionRequest,
-  { snapshot, rules }: AdmissionState,
+  state: AdmissionState,
   nowMs: number,
 ): AdmissionVerdict {
   const { operation, kind, object, oldObject } = request;
@@ -34,7 +34,7 @@ export function reviewResource(
     throw new ReviewProblem('request.object is no object');
   }
   const isNew = operation === 'CREATE';
-  const problems = resourceProblems(object, isNew, snapshot, rules, nowMs);
+  const problems = resourceProblems(object, isNew, state, nowMs);
   // What was stored before a rule existed can still be labelled, and let go by whoever finalizes it.
   const kept = !isNew && jsonPatch(specOf(oldObject), specOf(object)).length === 0;
   const errors = kept ? [] : problems.filter(({ severity }) => severity === 'Error');
@@ -50,8 +50,7 @@ export function reviewResource(
 function resourceProblems(
   input: object,
   isNew: boolean,
-  snapshot: Snapshot,
-  rules: GovernanceRules,
+  state: AdmissionState,
   nowMs: number,
 ): readonly Problem[] {
   const { object, problems } = validate(input, nowMs);
@@ -69,21 +68,24 @@ function resourceProblems(
       creationTimestamp: isNew ? afterAll : creationTimestamp,
     },
   } as Stored & Resource;
-  return [...problems, ...contextProblems(stored, snapshot, rules)];
+  return [...problems, ...contextProblems(stored, isNew, state)];
 }
 
 const afterAll = '9999-12-31T23:59:59Z';
 
 function contextProblems(
   object: Stored & Resource,
-  snapshot: Snapshot,
-  rules: GovernanceRules,
+  isNew: boolean,
+  { snapshot, rules, maxTargetsPerNamespace }: AdmissionState,
 ): readonly Problem[] {
   switch (object.kind) {
     case 'MachineIdentity':
       return identityProblems(object as Stored<'MachineIdentity'>, snapshot, rules);
     case 'Target':
-      return targetProblems(object as Stored<'Target'>, rules);
+      return [
+        ...targetProblems(object as Stored<'Target'>, rules),
+        ...(isNew ? crowdProblems(object.metadata, snapshot, maxTargetsPerNamespace) : []),
+      ];
     case 'AccessPolicy':
     case 'MaskingRule': {
       const policy = object as Stored<'AccessPolicy' | 'MaskingRule'>;
@@ -135,6 +137,24 @@ function targetProblems(
   ];
   // The message names the field.
   return refusals.flatMap((refusal) => (refusal === undefined ? [] : [error('', refusal.message)]));
+}
+
+/** Each Target costs every pod that it is open to, and every look at what is open. */
+function crowdProblems(
+  { namespace, name }: Stored<'Target'>['metadata'],
+  snapshot: Snapshot,
+  max: number,
+): readonly Problem[] {
+  const others = snapshot
+    .all('Target')
+    .filter(({ metadata }) => metadata.namespace === namespace && metadata.name !== name);
+  if (others.length < max) return [];
+  return [
+    error(
+      '',
+      `namespace ${namespace} has ${others.length} Targets, and may have ${max}: delete those that are not used any more, or have an administrator raise governance.maxTargetsPerNamespace of the chart`,
+    ),
+  ];
 }
 
 const specOf = (object: unknown): unknown =>

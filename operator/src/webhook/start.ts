@@ -87,6 +87,7 @@ export async function startWebhook(
   const state: AdmissionState = {
     snapshot,
     rules,
+    maxTargetsPerNamespace: config.maxTargetsPerNamespace,
     unready,
     services: (namespace) => index.of(namespace),
     async namespaceNow(name) {

@@ -15,6 +15,8 @@ export interface AdmissionState {
   /** Every kind of ours, and Namespaces. */
   readonly snapshot: Snapshot;
   readonly rules: GovernanceRules;
+  /** One more is refused. */
+  readonly maxTargetsPerNamespace: number;
   /** Why nothing can be decided yet; undefined: it can. */
   readonly unready: () => string | undefined;
   /** The Services of a namespace. */
