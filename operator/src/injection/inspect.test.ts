@@ -19,6 +19,7 @@ const expected = {
   sidecarImage: settings.sidecarImage,
   policyApiUrl: settings.policyApiUrl,
   collectorUrl: settings.collectorUrl,
+  clusterDomain: settings.clusterDomain,
 };
 
 /** An injected pod, as the API server would have it, with `change` made to it. */
@@ -48,6 +49,14 @@ const ownToken = (audience: string) => ({
 describe('a pod whose token is believed', () => {
   test.each<[string, (draft: Draft) => void]>([
     ['as it was rendered', () => {}],
+    [
+      "that was made before sidecars were told the cluster's domain",
+      (draft) => {
+        const { env } = sidecar(draft);
+        sidecar(draft).env = env.filter(({ name }) => name !== 'CHAPERONE_CLUSTER_DOMAIN');
+        expect(sidecar(draft).env).toHaveLength(env.length - 1);
+      },
+    ],
     [
       'with another tag of the image',
       (draft) => (sidecar(draft).image = 'registry.example/chaperone-sidecar:1.0.0'),
@@ -174,6 +183,13 @@ describe('a pod whose token is not believed', () => {
         (sidecar(draft).env.find(({ name }) => name === 'CHAPERONE_COLLECTOR_URL')!.value =
           'https://evil'),
       'COLLECTOR_URL',
+    ],
+    [
+      "another domain of the cluster's",
+      (draft) =>
+        (sidecar(draft).env.find(({ name }) => name === 'CHAPERONE_CLUSTER_DOMAIN')!.value =
+          'evil.example'),
+      'CLUSTER_DOMAIN',
     ],
     [
       'another policy API',

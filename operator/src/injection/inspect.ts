@@ -30,6 +30,8 @@ export interface ExpectedSidecar {
   /** Where sidecars have their policies from, and ship their record to; absent: it is not looked at. */
   readonly policyApiUrl?: string;
   readonly collectorUrl?: string;
+  /** Where Services' names are looked up; a sidecar that is not told takes cluster.local. Absent: it is not looked at. */
+  readonly clusterDomain?: string;
 }
 
 /**
@@ -45,6 +47,7 @@ const probeFields = ['startupProbe', 'readinessProbe', 'livenessProbe'] as const
 const sidecarEnv: ReadonlySet<string> = new Set([
   'CHAPERONE_POLICY_API_URL',
   'CHAPERONE_COLLECTOR_URL',
+  'CHAPERONE_CLUSTER_DOMAIN',
   'CHAPERONE_LISTEN',
   'CHAPERONE_SPOOL_MAX_BYTES',
   'CHAPERONE_OPS_PORT',
@@ -111,12 +114,17 @@ function envDifference(sidecar: Container, expected: ExpectedSidecar): string | 
     if (values.has(name)) return `the sidecar has ${name} twice`;
     values.set(name, value);
   }
-  const { policyApiUrl, collectorUrl } = expected;
+  const { policyApiUrl, collectorUrl, clusterDomain } = expected;
   for (const [name, url] of [
     ['CHAPERONE_POLICY_API_URL', policyApiUrl],
     ['CHAPERONE_COLLECTOR_URL', collectorUrl],
   ] as const) {
     if (url !== undefined && values.get(name) !== url) return `the sidecar's ${name} is not ${url}`;
+  }
+  // Pods of before it was given have none, and are none the worse.
+  const domain = values.get('CHAPERONE_CLUSTER_DOMAIN') ?? clusterDomain;
+  if (clusterDomain !== undefined && domain !== clusterDomain) {
+    return `the sidecar's CHAPERONE_CLUSTER_DOMAIN is not ${clusterDomain}`;
   }
   return undefined;
 }

@@ -45,6 +45,7 @@ export function sidecarOf({
   const env = {
     CHAPERONE_POLICY_API_URL: settings.policyApiUrl,
     CHAPERONE_COLLECTOR_URL: settings.collectorUrl,
+    CHAPERONE_CLUSTER_DOMAIN: settings.clusterDomain,
     CHAPERONE_LISTEN: JSON.stringify(listen),
     CHAPERONE_SPOOL_MAX_BYTES: settings.spoolMaxBytes,
     CHAPERONE_OPS_PORT: String(settings.sidecarOpsPort),

@@ -70,6 +70,7 @@ export async function startPolicyApiRole(
         sidecarImage: config.sidecarImage,
         ...(config.policyApiUrl !== undefined && { policyApiUrl: config.policyApiUrl }),
         ...(config.collectorUrl !== undefined && { collectorUrl: config.collectorUrl }),
+        clusterDomain: config.clusterDomain,
       },
       gatewayServiceAccounts: config.gatewayServiceAccounts,
       verifySourceAddress: config.verifySourceAddress,
