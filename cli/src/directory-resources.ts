@@ -1,5 +1,6 @@
 /** What every program over a directory of resources does with it. */
 import { statSync } from 'node:fs';
+import type { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import { watchReferences } from '@chaperone/control/controllers/references.ts';
 import { startStatusController } from '@chaperone/control/controllers/status-controller.ts';
 import { DirectoryStore, formatPlaced } from '@chaperone/control/store/directory-store.ts';
@@ -30,18 +31,24 @@ export function openDirectoryStore(
 }
 
 /**
- * Keeps the status of every resource true and logs references that do not resolve, until the returned function
- * is called; it resolves once nothing is written any more.
+ * Keeps the status of every resource true, has `backends` take reports and logs references that do not resolve,
+ * until the returned function is called; it resolves once nothing is written any more.
  */
 export function watchResources(
   store: DirectoryStore,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  {
+    clock,
+    logger,
+    backends,
+  }: { readonly clock: Clock; readonly logger: Logger; readonly backends: BackendReports },
 ): () => Promise<void> {
   const statuses = startStatusController({
     store,
     clock,
+    backends,
     onError: (error) => logger.error({ err: error }, 'a status could not be written'),
   });
+  backends.start(() => statuses.touch());
   const unwatchReferences = watchReferences(store, ({ object, path, message }) =>
     logger.warn(
       { code: 'CHP-1011' },
@@ -49,6 +56,7 @@ export function watchResources(
     ),
   );
   return async () => {
+    backends.stop();
     statuses.stop();
     unwatchReferences();
     await statuses.settled();

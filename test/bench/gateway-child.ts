@@ -115,6 +115,7 @@ const gateway = new Gateway({
         username: settings.user,
         password: settings.password,
       }),
+    reportBackend: () => {},
   },
   recorder,
   metrics: new ProxyMetrics(registry),

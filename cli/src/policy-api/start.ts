@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createTokenFile, readTokenFile } from '@chaperone/collector/tokens.ts';
+import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import { type PolicyApi, startPolicyApi } from '@chaperone/control/policy-api/server.ts';
 import { ensureSigningKey } from '@chaperone/control/policy-api/signing-keys.ts';
 import { tokenAttestor } from '@chaperone/control/policy-api/token-attestor.ts';
@@ -68,7 +69,8 @@ export async function startDirectoryPolicyApi(
     closers.push(() => database.close());
     const store = await openDirectoryStore({ directory, database, key, clock }, logger);
     closers.push(() => store.close());
-    closers.push(watchResources(store, { clock, logger }));
+    const backends = new BackendReports(() => clock.nowMs());
+    closers.push(watchResources(store, { clock, logger, backends }));
 
     const registry = createRegistry('policy-api', version);
     const readiness = new Readiness();
@@ -83,6 +85,7 @@ export async function startDirectoryPolicyApi(
       store,
       attestor: tokenAttestor(readTokenFile(join(gatewayDirectory, 'token')), gatewaySource),
       tickets: new TicketStore(database, () => clock.nowMs()),
+      backends,
       gatewayNames: config.gatewayNames,
       maxPolicyAgeMs: config.maxPolicyAge,
       // Every change of a directory is known by itself, and there is no other replica.

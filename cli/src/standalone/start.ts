@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:f
 import { dirname, join } from 'node:path';
 import { type Collector, startCollector } from '@chaperone/collector/index.ts';
 import { createTokenFile, readByToken, readTokenFile } from '@chaperone/collector/tokens.ts';
+import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import {
   createInProcessControl,
   type InProcessControl,
@@ -131,15 +132,17 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
     const store = await openDirectoryStore({ directory, database, key, clock }, logger);
     closers.push(() => store.close());
     const tickets = new TicketStore(database, () => clock.nowMs());
+    const backends = new BackendReports(() => clock.nowMs());
     const control = createInProcessControl({
       store,
       tickets,
+      backends,
       installationKey: key,
       nowMs: () => clock.nowMs(),
       onError: (error) => logger.error({ err: error }, 'a policy could not be applied'),
     });
     closers.push(() => control.close());
-    closers.push(watchResources(store, { clock, logger }));
+    closers.push(watchResources(store, { clock, logger, backends }));
 
     const gateway = new Gateway({
       control,

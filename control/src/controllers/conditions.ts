@@ -3,7 +3,8 @@ import type { Condition } from '@chaperone/core/resources/types.ts';
 /** One aspect of an object's state, as a controller finds it. */
 export interface Finding {
   readonly type: string;
-  readonly holds: boolean;
+  /** Undefined: it is not known. */
+  readonly holds: boolean | undefined;
   /** One PascalCase word. */
   readonly reason: string;
   readonly message: string;
@@ -17,7 +18,7 @@ export function conditionsOf(
   nowMs: number,
 ): readonly Condition[] {
   return findings.map(({ type, holds, reason, message }) => {
-    const status = holds ? 'True' : 'False';
+    const status = holds === undefined ? 'Unknown' : holds ? 'True' : 'False';
     const before = previous?.find((condition) => condition.type === type);
     return {
       type,

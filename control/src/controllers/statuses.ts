@@ -3,6 +3,8 @@ import { canonicalJson } from '@chaperone/core/canonical-json.ts';
 import { type PlacedSubject, subjectConflicts } from '@chaperone/core/resources/subjects.ts';
 import { type ResourceKind, resourceKinds } from '@chaperone/core/resources/types.ts';
 import type { MergePatch, Stored } from '../store/resource-store.ts';
+import type { BackendReports } from './backend-reports.ts';
+import { backendFinding } from './backend-status.ts';
 import { conditionsOf, type Finding } from './conditions.ts';
 import { type GovernanceRules, issuerIsBound } from './host-rules.ts';
 import { identityFindings } from './identity-status.ts';
@@ -23,6 +25,8 @@ export interface StatusOptions {
   readonly kinds?: readonly ResourceKind[];
   /** Who may claim which host and issuer; absent, as in a directory: anybody anything. */
   readonly rules?: GovernanceRules;
+  /** What is told of backends; absent: nothing, and not said. */
+  readonly backends?: BackendReports;
   /** Running pods that are recognised as an identity; absent: not known, and not said. */
   readonly boundPods?: (identity: Stored<'MachineIdentity'>) => number;
 }
@@ -57,11 +61,16 @@ const statusesOf: Readonly<Record<ResourceKind, StatusesOf>> = {
       return change(identity, identityFindings(identity, own, unbound, nowMs), fields, nowMs);
     });
   },
-  Target(snapshot, nowMs, { rules }) {
+  Target(snapshot, nowMs, { rules, backends }) {
+    const targets = snapshot.all('Target');
+    backends?.keepOnly(new Set(targets.map(({ metadata }) => metadata.uid)));
     const displaced = rules === undefined ? undefined : displacements(snapshot, rules);
-    return snapshot.all('Target').flatMap((target) => {
+    return targets.flatMap((target) => {
       const by = displaced?.get(objectKey(target));
       const { findings, credentialVersion = null } = targetFindings(target, snapshot, rules, by);
+      const backend =
+        backends === undefined ? undefined : backendFinding(target, snapshot, backends);
+      if (backend !== undefined) findings.push(backend);
       return change(target, findings, { credentialVersion }, nowMs);
     });
   },

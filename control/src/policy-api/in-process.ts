@@ -5,12 +5,15 @@ import {
   ControlRefusal,
 } from '@chaperone/core/control/types.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
+import type { BackendReports } from '../controllers/backend-reports.ts';
 import type { Stored } from '../store/resource-store.ts';
 import type { TicketStore } from '../tickets/ticket-store.ts';
 import { PolicyState, type PolicyStateOptions } from './policy-state.ts';
 
 export interface InProcessControlOptions extends PolicyStateOptions {
   readonly tickets: TicketStore;
+  /** Absent: nobody asks what becomes of connecting to backends. */
+  readonly backends?: BackendReports;
 }
 
 export interface InProcessControl extends ControlClient {
@@ -21,11 +24,14 @@ export interface InProcessControl extends ControlClient {
   close(): void;
 }
 
+/** Who reports in process: there is one gateway. */
+const inProcessSource = 'gateway';
+
 type Subscriber = (bundle: PolicyBundle | undefined) => void;
 
 /** Makes one over a store; follows the store's changes until closed. */
 export function createInProcessControl(options: InProcessControlOptions): InProcessControl {
-  const { tickets, onError } = options;
+  const { tickets, backends, onError } = options;
   const state = new PolicyState(options);
   /** With what each identity's subscribers were told last. */
   const subscribed = new Map<string, { told: PolicyBundle | undefined; to: Set<Subscriber> }>();
@@ -68,6 +74,14 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
     },
     isStale: () => false,
     lease: async (identityUid, targetUid) => state.lease(identityUid, targetUid),
+    reportBackend({ targetUid, targetGeneration, credentialVersion, outcome }) {
+      const target = state.target(targetUid);
+      if (target === undefined || backends === undefined) return;
+      const { generation, credentialVersion: version, key } = state.backendBasis(target);
+      // It may have been changed while it was being connected to.
+      if (generation !== targetGeneration || version !== credentialVersion) return;
+      backends.add(targetUid, key, inProcessSource, outcome);
+    },
     targets: () => state.targets(),
     onTargets: (callback) =>
       state.onChange(({ events }) => {

@@ -3,6 +3,7 @@ import { ControlRefusal, type LeasedCredential } from '@chaperone/core/control/t
 import type { VersionVector } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { subjectConflicts } from '@chaperone/core/resources/subjects.ts';
+import { type BackendBasis, backendBasis } from '../controllers/backend-status.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
 import { isOpenTo, targetsOf } from '../controllers/open-targets.ts';
 import { resolveAuthorities, resolveCredential } from '../controllers/secrets.ts';
@@ -77,6 +78,11 @@ export class PolicyState {
     return isOpenTo(target, namespace, this.#snapshot, this.#options.rules);
   }
 
+  /** What an outcome of connecting to that target is about now. */
+  backendBasis(target: Target): BackendBasis {
+    return backendBasis(target, this.#snapshot);
+  }
+
   /** Those that identities of that namespace may connect to, sorted by namespace and name. */
   openTargets(namespace: string): readonly Target[] {
     return targetsOf(namespace, this.#snapshot, this.#options.rules).open;
@@ -142,8 +148,8 @@ export class PolicyState {
     );
   }
 
-  /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
-  lease(identityUid: string, targetUid: string, ownNameServers = false): LeasedCredential {
+  /** The target, where that identity may connect to it. Throws ControlRefusal: CHP-2002 to 2004, 2012. */
+  openTarget(identityUid: string, targetUid: string): Target {
     const identity = this.#identities.get(identityUid);
     const target = this.#targets.get(targetUid);
     if (identity === undefined) {
@@ -164,6 +170,12 @@ export class PolicyState {
         'Have allowedNamespaces of the Target include it.',
       );
     }
+    return target;
+  }
+
+  /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
+  lease(identityUid: string, targetUid: string, ownNameServers = false): LeasedCredential {
+    const target = this.openTarget(identityUid, targetUid);
     const label = `Target ${target.metadata.namespace}/${target.metadata.name}`;
     if (ownNameServers && target.spec.tls.mode !== 'VerifyFull') {
       throw new ControlRefusal(

@@ -1,4 +1,5 @@
 /** The shapes of requests, as JSON Schema; what is not in them is refused. */
+import { backendOutcomes } from '@chaperone/core/control/types.ts';
 
 const text = (maxLength: number) => ({ type: 'string', minLength: 1, maxLength }) as const;
 const uid = text(128);
@@ -31,7 +32,7 @@ export const policyQuerySchema = {
 
 export const noQuerySchema = { type: 'object', additionalProperties: false } as const;
 
-export const credentialParamsSchema = {
+export const targetParamsSchema = {
   type: 'object',
   required: ['targetUid'],
   properties: { targetUid: uid },
@@ -42,6 +43,17 @@ export const credentialSchema = {
   type: ['object', 'null'],
   additionalProperties: false,
   properties: { identityUid: uid },
+} as const;
+
+export const backendReportSchema = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['outcome', 'targetGeneration', 'credentialVersion'],
+  properties: {
+    outcome: { enum: backendOutcomes },
+    targetGeneration: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+    credentialVersion: text(128),
+  },
 } as const;
 
 export const certificateSchema = {

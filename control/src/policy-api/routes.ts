@@ -15,7 +15,6 @@ import {
   attestSchema,
   authenticateSchema,
   certificateSchema,
-  credentialParamsSchema,
   credentialSchema,
   noQuerySchema,
   policyQuerySchema,
@@ -24,6 +23,7 @@ import type { PolicyService } from './service.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { StreamHub } from './stream-hub.ts';
 import type { TokenBearer, Tokens } from './tokens.ts';
+  targetParamsSchema,
 import { parseVersions } from './versions.ts';
 
 export type Route =
@@ -179,7 +179,7 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     '/v1/credentials/:targetUid',
     {
       schema: {
-        params: credentialParamsSchema,
+        params: targetParamsSchema,
         querystring: noQuerySchema,
         body: credentialSchema,
       },
@@ -228,6 +228,34 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
 /** Throws ControlRefusal CHP-2007 when there is none. */
 export function tokenOf({ headers }: FastifyRequest): string {
   const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '')?.[1];
+  const reports = new RateLimits(reportRate);
+  server.post<{ Params: { targetUid: string }; Body: BackendReportRequest }>(
+    '/v1/backends/:targetUid',
+    {
+      bodyLimit: reportBodyBytes,
+      schema: {
+        params: targetParamsSchema,
+        querystring: noQuerySchema,
+        body: backendReportSchema,
+      },
+      config: { route: 'backends' },
+      preHandler: requireFresh,
+    },
+    async (request, reply) => {
+      const bearer = await bearerOf(request);
+      if (!reports.take(bearer.sub, clock.monotonicUs() / 1000)) {
+        throw new RequestProblem(429, 'CHP-7002', 'This program reports too much.', {
+          retryAfterSeconds: 1 / reportRate.perSecond,
+        });
+      }
+      service.reportBackend(bearer, {
+        targetUid: request.params.targetUid,
+        ...request.body,
+      });
+      return reply.code(202).send({});
+    },
+  );
+
   if (token !== undefined) return token;
   throw new ControlRefusal(
     'CHP-2007',

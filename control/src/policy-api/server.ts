@@ -10,6 +10,7 @@ import { policyApiMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import type { Registry } from 'prom-client';
 import { type Issuer, readIssuer } from '../certificates/issue.ts';
+import type { BackendReports } from '../controllers/backend-reports.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
 import { Relay, type RelayConfig } from '../relay/relay.ts';
 import { relayRoutes } from '../relay/relay-routes.ts';
@@ -44,6 +45,8 @@ export interface PolicyApiOptions {
   readonly tickets?: TicketStore;
   /** Who may claim which host; absent: each name is allowed. */
   readonly rules?: GovernanceRules;
+  /** What sidecars and gateways say of backends; absent: nobody asks. */
+  readonly backends?: BackendReports;
   /** Default `cluster.local`. */
   readonly clusterDomain?: string;
   /** Host names that gateways are reached under, for their certificates. */
@@ -107,6 +110,7 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     ...(options.tickets !== undefined && { tickets: options.tickets }),
     installationKey,
     ...(issuer !== undefined && { issuer }),
+    ...(options.backends !== undefined && { backends: options.backends }),
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     gatewayNames: options.gatewayNames ?? [],
     maxPolicyAgeMs,

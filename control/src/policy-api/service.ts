@@ -1,6 +1,6 @@
 /** What the policy API answers, apart from HTTP. */
 import { createPublicKey, hkdfSync, type KeyObject } from 'node:crypto';
-import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import { type BackendReport, ControlRefusal } from '@chaperone/core/control/types.ts';
 import {
   type AttestRequest,
   type AttestResponse,
@@ -15,12 +15,14 @@ import {
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { targetNames } from '@chaperone/core/resources/target-names.ts';
 import { type Issuer, issueServing, publicKeyRefusal } from '../certificates/issue.ts';
+import type { BackendReports } from '../controllers/backend-reports.ts';
 import type { Stored } from '../store/resource-store.ts';
 import type { TicketStore } from '../tickets/ticket-store.ts';
 import type { Attestor } from './attestor.ts';
 import type { StreamContent } from './event-stream.ts';
 import { authenticateTicket } from './in-process.ts';
 import type { PolicyState } from './policy-state.ts';
+import { RequestProblem } from './problems.ts';
 import type { TokenBearer, Tokens } from './tokens.ts';
 
 const recordKeyBytes = 32;
@@ -36,6 +38,8 @@ export interface PolicyServiceOptions {
   readonly tokens: Tokens;
   /** Absent: gateways take ServiceAccount tokens alone. */
   readonly tickets?: TicketStore;
+  /** Where statuses are written, what sidecars and gateways say of backends. */
+  readonly backends?: BackendReports;
   readonly installationKey: Buffer;
   /** The intermediate that signs serving certificates, as it is now; absent: none are issued. */
   readonly issuer?: () => Promise<Issuer>;
@@ -132,6 +136,36 @@ export class PolicyService {
     const uid = this.#identityOf(bearer, identityUid);
     const credential = state.lease(uid, targetUid, bearer.ownNameServers);
     return { ...credential, expiresAt: timeText(nowMs() + maxPolicyAgeMs) };
+  }
+
+  /**
+   * Takes note of what became of connecting to a target. Throws ControlRefusal, as `lease`, where that is not
+   * open to the bearer; RequestProblem CHP-7003 where it should be told later, or elsewhere.
+   */
+  reportBackend(bearer: TokenBearer, report: BackendReport): void {
+    const { state, backends } = this.#options;
+    const { targetUid, targetGeneration, credentialVersion, outcome } = report;
+    const target =
+      bearer.role === 'Gateway'
+        ? state.target(targetUid)
+        : state.openTarget(this.#identityOf(bearer, undefined), targetUid);
+    if (target === undefined) {
+      throw new ControlRefusal('CHP-2012', 'There is no such target.', 'Follow the targets.');
+    }
+    if (backends?.started !== true) {
+      throw new RequestProblem(503, 'CHP-7003', 'Another replica takes reports.', {
+        retryAfterSeconds: 1,
+        expected: true,
+      });
+    }
+    const basis = state.backendBasis(target);
+    if (basis.generation !== targetGeneration || basis.credentialVersion !== credentialVersion) {
+      // It is of a Target or Secret that was changed since, or of one that we have yet to hear of.
+      throw new RequestProblem(409, 'CHP-7003', 'The report is of another version of the Target.', {
+        retryAfterSeconds: 1,
+      });
+    }
+    backends.add(targetUid, basis.key, bearer.sub, outcome);
   }
 
   /** Throws ControlRefusal CHP-2008. */

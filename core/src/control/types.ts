@@ -42,6 +42,34 @@ export interface LeasedCredential {
   readonly password: string;
 }
 
+/**
+ * What became of an attempt to connect and log in to a backend. A closed list: what a proxy says of a Target ends
+ * in an object of another namespace, and must not carry words of its own there.
+ */
+export const backendOutcomes = [
+  'Connected',
+  /** No TLS is offered, or its certificate does not come from the Target's authority or is for another host. */
+  'CertificateNotTrusted',
+  'CredentialsRejected',
+  /** The name does not resolve, nothing listens there, or nothing is answered in time. */
+  'Unreachable',
+  /** It closed the connection or took no session, and not for what the caller asked for. */
+  'SessionsRefused',
+  /** Another protocol, a version that was not tested, or a login that is not spoken. */
+  'ServerNotSupported',
+] as const;
+
+export type BackendOutcome = (typeof backendOutcomes)[number];
+
+/** An outcome, and what of the Target it was an outcome with: it says nothing of any other. */
+export interface BackendReport {
+  readonly targetUid: string;
+  readonly targetGeneration: number;
+  /** Of the LeasedCredential. */
+  readonly credentialVersion: string;
+  readonly outcome: BackendOutcome;
+}
+
 /** A refusal by the control plane: fit to be shown to the caller. */
 export class ControlRefusal extends Error {
   readonly code: string;
@@ -80,4 +108,6 @@ export interface ControlClient {
     targetUid: string,
     refused?: LeasedCredential,
   ): Promise<LeasedCredential>;
+  /** Takes note of what became of connecting to a backend, and tells it on later. Never throws. */
+  reportBackend(report: BackendReport): void;
 }

@@ -3,7 +3,7 @@
  * describes the same for others. Errors are `ControlProblem` with the status that fits.
  */
 import type { PolicyBundle } from '../policy/types.ts';
-import type { CallerProof } from './types.ts';
+import type { BackendReport, CallerProof } from './types.ts';
 
 /** The bundle forms that this version reads and writes. */
 export const bundleVersions: readonly number[] = [1];
@@ -90,6 +90,12 @@ export interface CredentialResponse {
   /** RFC 3339: serves new sessions of that identity until then. */
   readonly expiresAt: string;
 }
+
+/**
+ * `POST /v1/backends/{targetUid}`: what became of connecting to a target that is open to the caller, told when
+ * it changes and now and then. The answer is an empty object.
+ */
+export type BackendReportRequest = Omit<BackendReport, 'targetUid'>;
 
 /** `POST /v1/certificates`: a serving certificate for the names of the targets that the caller may stand in for. */
 export interface CertificateRequest {

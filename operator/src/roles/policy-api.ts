@@ -17,6 +17,7 @@
  * | coordination.k8s.io leases | create | own namespace |
  */
 import { readFileSync } from 'node:fs';
+import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
 import { watchedKinds } from '@chaperone/control/controllers/snapshot.ts';
 import { startPolicyApi } from '@chaperone/control/policy-api/server.ts';
@@ -24,6 +25,9 @@ import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
 import type { PolicyApiConfig } from '../config.ts';
 import { RecurringLead } from '../runtime/recurring-lead.ts';
+import type { Part } from '../runtime/lifecycle.ts';
+import { Reflector } from '../kubernetes/reflector.ts';
+import { resourceTypes } from '../kubernetes/resource-types.ts';
 import type { Program } from './program.ts';
 import { addStatuses } from './statuses.ts';
 
@@ -40,13 +44,21 @@ export async function startPolicyApiRole(
   const { api, manager, readiness, clock, logger, registry } = program;
   const rules = governanceRules(config);
   const installationKey = readInstallationKey(config.installationKeyFile);
-  const { store, parts } = addStatuses(program, {
+  const backends = new BackendReports(() => clock.nowMs());
+  const statuses = addStatuses(program, {
     watched: watchedKinds,
     targetNamespaces: config.targetNamespaces,
     kinds: ['Target', 'MaskingRule'],
-    statuses: { rules },
+    statuses: { rules, backends },
   });
   const { leaseName: name, namespace } = config;
+  const { store } = statuses;
+  /** Reports go to who leads, as it alone has to have all of them. */
+  const takeReports: Part = {
+    start: () => backends.start(() => statuses.touch()),
+    stop: () => backends.stop(),
+  };
+  const parts = (): readonly Part[] => [...statuses.parts(), takeReports];
   const { identity, random, metrics } = program;
   // Who loses the lead goes on serving: sidecars hang on it, and an API server that is away loses it for all.
   manager.add(
@@ -95,6 +107,7 @@ function readInstallationKey(path: string): Buffer {
   try {
     key = readFileSync(path);
   } catch (cause) {
+    backends,
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ChaperoneError('CHP-1004', `the installation's key cannot be read: ${reason}`, {
       cause,

@@ -468,6 +468,7 @@ export const policyApiMetrics = {
         'policy',
         'targets',
         'credentials',
+        'backends',
         'certificates',
         'authenticate',
         'relay',

@@ -1,5 +1,6 @@
 import {
   type AuthenticatedCaller,
+  type BackendReport,
   type ControlClient,
   ControlRefusal,
   type LeasedCredential,
@@ -8,6 +9,7 @@ import type { AuthenticateRequest } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { readCaller } from './answers.ts';
+import type { BackendReporter } from './backend-reporter.ts';
 import type { ControlTokens } from './event-source.ts';
 import { asRefusal, type Leases, withToken } from './leases.ts';
 import type { PolicyApi } from './policy-api.ts';
@@ -17,6 +19,7 @@ export interface GatewayControlOptions {
   readonly api: PolicyApi;
   readonly tokens: ControlTokens;
   readonly leases: Leases;
+  readonly reporter: BackendReporter;
   readonly clock: Clock;
   /** Begins to follow the policy of an identity. */
   readonly follow: (identityUid: string) => PolicyStream;
@@ -98,6 +101,10 @@ export class GatewayControl implements ControlClient {
     refused?: LeasedCredential,
   ): Promise<LeasedCredential> {
     return this.#options.leases.get(identityUid, targetUid, refused);
+  }
+
+  reportBackend(report: BackendReport): void {
+    this.#options.reporter.report(report);
   }
 
   /** Age of the oldest policy that sessions use; 0 when there is none. */

@@ -1,17 +1,20 @@
 import {
   type AuthenticatedCaller,
+  type BackendReport,
   type ControlClient,
   ControlRefusal,
   type LeasedCredential,
 } from '@chaperone/core/control/types.ts';
 import type { AttestedSource } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
+import type { BackendReporter } from './backend-reporter.ts';
 import type { Leases } from './leases.ts';
 import type { PolicyStream } from './policy-stream.ts';
 
 export interface PodControlOptions {
   readonly stream: PolicyStream;
   readonly leases: Leases;
+  readonly reporter: BackendReporter;
   readonly source: AttestedSource;
 }
 
@@ -20,11 +23,13 @@ export class PodControl implements ControlClient {
   readonly proof = 'Connection';
   readonly #stream: PolicyStream;
   readonly #leases: Leases;
+  readonly #reporter: BackendReporter;
   readonly #proof: AuthenticatedCaller['proof'];
 
-  constructor({ stream, leases, source }: PodControlOptions) {
+  constructor({ stream, leases, reporter, source }: PodControlOptions) {
     this.#stream = stream;
     this.#leases = leases;
+    this.#reporter = reporter;
     this.#proof = {
       method: 'Pod',
       namespace: source.namespace,
@@ -75,5 +80,9 @@ export class PodControl implements ControlClient {
       );
     }
     return this.#leases.get(undefined, targetUid, refused);
+  }
+
+  reportBackend(report: BackendReport): void {
+    this.#reporter.report(report);
   }
 }

@@ -2,6 +2,7 @@
 import type { TargetsEvent } from '@chaperone/core/control/wire.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { readTargetsEvent } from '../control-client/answers.ts';
+import { BackendReporter } from '../control-client/backend-reporter.ts';
 import { EventSource } from '../control-client/event-source.ts';
 import { GatewayControl } from '../control-client/gateway-control.ts';
 import { Leases } from '../control-client/leases.ts';
@@ -21,11 +22,13 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
   const plan = { fixed: parseListenPorts(config.listenPorts), first: config.listenPort };
   const listening = readiness.gate('listeners');
   const leases = new Leases({ ...parts, tokens });
+  const reporter = new BackendReporter({ ...parts, tokens });
   const certificate = new ServingCertificate({ ...parts, tokens });
   const control = new GatewayControl({
     api,
     tokens,
     leases,
+    reporter,
     clock,
     follow: (identityUid) =>
       new PolicyStream({
@@ -105,6 +108,7 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
       stopFollowing();
       void gateway.close();
       control.close();
+      reporter.close();
     },
   };
 }

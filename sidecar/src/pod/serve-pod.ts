@@ -1,5 +1,6 @@
 /** The program in a pod: one identity, one stream of policy, a listener for each target that was injected. */
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { BackendReporter } from '../control-client/backend-reporter.ts';
 import { Leases } from '../control-client/leases.ts';
 import { PodControl } from '../control-client/pod-control.ts';
 import { PolicyStream } from '../control-client/policy-stream.ts';
@@ -19,6 +20,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
   const entries = parseListenEntries(config.listen);
   const listening = readiness.gate('listeners');
   const leases = new Leases({ ...parts, tokens });
+  const reporter = new BackendReporter({ ...parts, tokens });
   const certificate = new ServingCertificate({ ...parts, tokens });
   const stream = new PolicyStream({
     ...parts,
@@ -41,7 +43,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
   readiness.check('certificate', () => (certificate.pending ? 'no certificate yet' : undefined));
   const startedUs = clock.monotonicUs();
   metrics.followPolicyAge(() => Math.min(stream.ageMs(), (clock.monotonicUs() - startedUs) / 1000));
-  const control = new PodControl({ stream, leases, source: attested.source });
+  const control = new PodControl({ stream, leases, reporter, source: attested.source });
   const proxy = new PodProxy({
     ...parts,
     control,
@@ -52,6 +54,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
     proxy.close();
     stream.close();
     certificate.close();
+    reporter.close();
   };
   let addresses: ReadonlyMap<string, ListenAddress>;
   try {

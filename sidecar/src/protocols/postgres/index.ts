@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import {
   type AuthenticatedCaller,
+  type BackendOutcome,
   type ControlClient,
   ControlRefusal,
   type LeasedCredential,
@@ -28,6 +29,7 @@ import {
   sendSessionReady,
 } from './handshake/authenticate-client.ts';
 import { BackendError } from './handshake/backend-error.ts';
+import { outcomeOf } from './handshake/backend-outcome.ts';
 import { CancelRegistry, forwardCancel } from './handshake/cancel.ts';
 import {
   type BackendSession,
@@ -290,16 +292,33 @@ export class PostgresProxy {
         checkVersion: (version) => checkVersion(version, view),
       });
     let credential = await control.lease(caller.identityUid, target.uid);
+    const report = (outcome: BackendOutcome): void =>
+      control.reportBackend({
+        targetUid: target.uid,
+        targetGeneration: target.generation,
+        credentialVersion: credential.version,
+        outcome,
+      });
+    const connectNewest = async (): Promise<BackendSession> => {
+      try {
+        return await connect(credential);
+      } catch (error) {
+        if (!(error instanceof BackendError) || error.code !== 'CHP-2011') throw error;
+        // It may have been replaced since it was lent.
+        const newer = await control.lease(caller.identityUid, target.uid, credential);
+        if (newer.version === credential.version) throw error;
+        credential = newer;
+        return connect(credential);
+      }
+    };
     let backend: BackendSession;
     try {
-      backend = await connect(credential);
+      backend = await connectNewest();
     } catch (error) {
-      if (!(error instanceof BackendError) || error.code !== 'CHP-2011') throw error;
-      // It may have been replaced since it was lent.
-      const newer = await control.lease(caller.identityUid, target.uid, credential);
-      if (newer.version === credential.version) throw error;
-      credential = newer;
-      backend = await connect(credential);
+      const outcome =
+        error instanceof BackendError && !signal.aborted ? outcomeOf(error) : undefined;
+      if (outcome !== undefined) report(outcome);
+      throw error;
     }
     const recorder = recorders.openSession();
     opening.recorder = recorder;

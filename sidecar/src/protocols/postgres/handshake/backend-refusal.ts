@@ -2,7 +2,7 @@ import { ErrorField } from '../messages/types.ts';
 import { BackendError } from './backend-error.ts';
 
 /** What the caller may be told of a refused login, by the backend's SQLSTATE: what it asked for itself. */
-const causedByCaller: Readonly<Record<string, string>> = {
+const toldToCaller: Readonly<Record<string, string>> = {
   '3D000': 'the database does not exist',
   '42501': 'permission for the database is denied',
   '42704': 'a startup parameter is not known to the target',
@@ -16,6 +16,13 @@ const causedByCaller: Readonly<Record<string, string>> = {
 
 const transient: ReadonlySet<string> = new Set(['53300', '55000', '57P03']);
 
+/** Of those, what the state of the whole server is to blame for. */
+const causedByServer: ReadonlySet<string> = new Set(['53300', '57P03']);
+
+/** Whether a login that ended so might be taken if it asked for another database or other settings. */
+export const isCausedByCaller = (sqlstate: string): boolean =>
+  Object.hasOwn(toldToCaller, sqlstate) && !causedByServer.has(sqlstate);
+
 const SQLSTATE = /^[0-9A-Z]{5}$/;
 
 /**
@@ -27,7 +34,7 @@ export function loginRefused(fields: ReadonlyMap<string, string>): BackendError 
   const given = fields.get(ErrorField.Code) ?? '';
   const sqlstate = SQLSTATE.test(given) ? given : undefined;
   const logDetail = `the backend refused the login with ${sqlstate ?? 'no SQLSTATE'}`;
-  const known = sqlstate === undefined ? undefined : causedByCaller[sqlstate];
+  const known = sqlstate === undefined ? undefined : toldToCaller[sqlstate];
   const backendSqlstate = sqlstate === undefined ? {} : { backendSqlstate: sqlstate };
   if (sqlstate !== undefined && known !== undefined) {
     return new BackendError('CHP-5005', {
