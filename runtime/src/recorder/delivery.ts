@@ -4,15 +4,17 @@ import type { FillRandom } from '@chaperone/core/events/random.ts';
 import type { Clock } from '../clock.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { RecorderLogger } from './options.ts';
+import type { Notice } from './program-log.ts';
 import { RecordingShipper } from './recording-shipper.ts';
-import { Shipper, type ShipperOptions } from './shipper.ts';
+import { type LeftRange, Shipper, type ShipperOptions } from './shipper.ts';
 import type { Spool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
-import type { ShipTransport } from './transport.ts';
+import type { RelayTransport, ShipTransport } from './transport.ts';
 
 export interface DeliveryOptions
   extends Pick<ShipperOptions, 'onAcknowledged' | 'onShipped' | 'gapNotice'> {
   readonly transport: ShipTransport;
+  readonly relay: RelayTransport | undefined;
   readonly spool: Spool;
   readonly chunks: ChunkStore;
   readonly clock: Clock;
@@ -22,7 +24,15 @@ export interface DeliveryOptions
   readonly onFailure: () => void;
   /** To be recorded as a SpoolState event. */
   readonly report: (detail: string) => void;
+  /** Events that tell the collector which others it will not get. */
+  readonly leftNotice: (ranges: readonly LeftRange[]) => Notice;
 }
+
+/** Of the time that closing may take, what the announcement of a gap has at most. */
+const announceMs = 2000;
+/** Sessions that one announcement names: what the relay has kept room for. */
+const sessionsPerNotice = 200;
+const announceRetryMs = 200;
 
 /** Everything that leaves the spool: events, recordings, and what the collector will never take. */
 export class Delivery {
@@ -54,6 +64,7 @@ export class Delivery {
       reader: this.#reader,
       written: () => spool.written,
       transport,
+      relay: options.relay,
       clock,
       random,
       onAcknowledged: options.onAcknowledged,
@@ -90,9 +101,54 @@ export class Delivery {
     this.#recordings.uploaded(callback);
   }
 
+  /** What nobody has taken after `graceMs` stays in the spool; where there is a relay, it is told which. */
   async close(graceMs: number): Promise<void> {
-    await Promise.all([this.#events.close(graceMs), this.#recordings.close(graceMs)]);
+    const { relay } = this.#options;
+    const shipMs = relay === undefined ? graceMs : graceMs - Math.min(announceMs, graceMs / 4);
+    await Promise.all([this.#events.close(shipMs), this.#recordings.close(shipMs)]);
+    if (relay !== undefined) await this.#tellWhatIsLeft(relay, graceMs - shipMs);
     await this.#reader.close();
+  }
+
+  async #tellWhatIsLeft(relay: RelayTransport, withinMs: number): Promise<void> {
+    const { logger, clock, leftNotice } = this.#options;
+    const { handedOver } = this.#events;
+    if (handedOver > 0) {
+      logger.warn({ events: handedOver }, 'the collector is away: events were handed to the relay');
+    }
+    const abort = new AbortController();
+    const deadline = clock.setTimer(withinMs, () => abort.abort());
+    const ranges = await this.#events.left(abort.signal);
+    let isAnnounced = true;
+    for (let at = 0; at < ranges.length; at += sessionsPerNotice) {
+      const notice = leftNotice(ranges.slice(at, at + sessionsPerNotice));
+      isAnnounced = (await this.#announce(relay, notice, abort.signal)) && isAnnounced;
+    }
+    deadline.cancel();
+    if (ranges.length === 0) return;
+    const events = ranges.reduce((sum, range) => sum + range.events, 0);
+    logger.error(
+      { code: 'CHP-4010', events, sessions: ranges.length, isAnnounced },
+      'nobody has taken these events; they are in the spool',
+    );
+  }
+
+  /** Whether the relay, or the collector, took it. */
+  async #announce(relay: RelayTransport, notice: Notice, signal: AbortSignal): Promise<boolean> {
+    const { transport, clock } = this.#options;
+    while (!signal.aborted) {
+      const { session, events } = notice;
+      const isTaken = await relay
+        .announce(session, events, signal)
+        .catch(() => transport.ship(session, events, signal))
+        .then(
+          () => true,
+          () => false,
+        );
+      if (isTaken) return true;
+      await new Promise<void>((resolve) => void clock.setTimer(announceRetryMs, resolve));
+    }
+    return false;
   }
 
   /** Kept in the form in which it was sent, one file a session. A failure here is tried again by the shipper. */

@@ -2,7 +2,7 @@ import type { FillRandom } from '@chaperone/core/events/random.ts';
 import type { EventBody } from '@chaperone/core/events/types.ts';
 import type { Clock } from '../clock.ts';
 import type { SpoolFiles } from './spool-files.ts';
-import type { ShipTransport } from './transport.ts';
+import type { RelayTransport, ShipTransport } from './transport.ts';
 import type { Recorder } from './types.ts';
 
 /** The part of a pino logger that the recorder uses. */
@@ -27,6 +27,8 @@ export interface RecorderOptions {
   readonly maxBytes?: number;
   /** Where events go; absent: they stay in the spool until it is full. */
   readonly transport?: ShipTransport;
+  /** Used by `close` alone, for what the collector does not take. */
+  readonly relay?: RelayTransport;
   /** Key of the fingerprints, 16 bytes at least, the same for the whole installation. */
   readonly installationKey: Uint8Array;
   readonly program: { readonly name: string; readonly version: string };
@@ -61,6 +63,8 @@ export interface RecorderState {
 /** What `createRecorder` makes. */
 export interface SpoolRecorder extends Recorder {
   state(): RecorderState;
+  /** `state().failure`, which each statement asks for. */
+  readonly failure: RecorderState['failure'];
   /** `graceMs`: how long it ships on, instead of the option. */
   close(graceMs?: number): Promise<void>;
 }

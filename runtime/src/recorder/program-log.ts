@@ -1,9 +1,10 @@
-import type { EventBody, ProgramEvent } from '@chaperone/core/events/types.ts';
+import type { EventBody, ProgramEvent, RecordGap } from '@chaperone/core/events/types.ts';
 import type { Clock, Timer } from '../clock.ts';
 import type { EventWriter } from './event-writer.ts';
 import type { RecorderLogger } from './options.ts';
 import type { SpoolDamage } from './recover.ts';
 import type { RecordedSession } from './session.ts';
+import type { LeftRange } from './shipper.ts';
 
 /** Open sessions that one Heartbeat names. */
 const sessionsPerHeartbeat = 500;
@@ -16,6 +17,12 @@ export interface ProgramLogOptions {
   readonly writer: EventWriter;
   /** The session of this process. */
   readonly session: RecordedSession;
+}
+
+/** Events of a session of their own, in the form that transports take. */
+export interface Notice {
+  readonly session: string;
+  readonly events: readonly string[];
 }
 
 /** What a program records of itself: start, stop, the state of its spool, and heartbeats. */
@@ -63,14 +70,32 @@ export class ProgramLog {
   }
 
   /** Two events in a session of their own, so that they can go out before everything that waits. */
-  gapNotice(ofSession: string, from: number, to: number) {
-    const { writer, logger } = this.#options;
+  gapNotice(ofSession: string, from: number, to: number): Notice {
+    this.#options.logger.error({ session: ofSession, from, to }, 'the collector misses events');
+    return this.#notice(`events ${from} to ${to} of session ${ofSession} are gone`, [
+      { ofSession, from, to, reason: 'not in the spool: lost, damaged or refused earlier' },
+    ]);
+  }
+
+  /** The same of events that nobody took before the program had to end. */
+  leftNotice(ranges: readonly LeftRange[]): Notice {
+    return this.#notice(
+      `events of ${ranges.length} sessions were not taken before the program ended`,
+      ranges.map(({ session: ofSession, from, to }) => ({
+        ofSession,
+        from,
+        to,
+        reason: 'not taken by anyone before the program had to end',
+      })),
+    );
+  }
+
+  #notice(detail: string, gaps: readonly Omit<RecordGap, 'type'>[]): Notice {
+    const { writer } = this.#options;
     const session = writer.newId();
-    const reason = 'not in the spool: lost, damaged or refused earlier';
-    logger.error({ session: ofSession, from, to }, 'the collector misses events');
     const bodies: EventBody[] = [
-      this.#event('SpoolState', `events ${from} to ${to} of session ${ofSession} are gone`),
-      { type: 'RecordGap', ofSession, from, to, reason },
+      this.#event('SpoolState', detail),
+      ...gaps.map((gap) => ({ type: 'RecordGap' as const, ...gap })),
     ];
     const events = bodies.map((body, at) =>
       JSON.stringify({ seq: at + 1, line: writer.line(session, at + 1, body), parts: [] }),

@@ -118,6 +118,7 @@ class SpoolingRecorder implements SpoolRecorder {
       transport &&
       new Delivery({
         transport,
+        relay: options.relay,
         spool: this.#spool,
         chunks: this.#chunks,
         clock,
@@ -129,6 +130,7 @@ class SpoolingRecorder implements SpoolRecorder {
         onFailure: () => options.metrics?.shipFailed(),
         report: (detail) => this.#log.report('SpoolState', detail),
         gapNotice: (session, from, to) => this.#log.gapNotice(session, from, to),
+        leftNotice: (ranges) => this.#log.leftNotice(ranges),
       });
     this.#log.beat(this.#sessions);
   }
@@ -152,7 +154,7 @@ class SpoolingRecorder implements SpoolRecorder {
   state(): RecorderState {
     const { written } = this.#spool;
     const since = this.#acknowledged < written ? this.#ages.at(this.#acknowledged) : undefined;
-    const failure = this.#currentFailure();
+    const { failure } = this;
     return {
       spoolBytes: this.#spool.bytes,
       spoolMaxBytes: this.#spool.maxBytes,
@@ -162,6 +164,10 @@ class SpoolingRecorder implements SpoolRecorder {
         ? {}
         : { failure: { code: failure.code, message: failure.message } }),
     };
+  }
+
+  get failure(): ChaperoneError | undefined {
+    return this.#currentFailure();
   }
 
   close(graceMs = this.#options.closeGraceMs ?? 5_000): Promise<void> {

@@ -3,13 +3,20 @@ import { ChaperoneError } from '../errors/chaperone-error.ts';
 import { Backoff } from './backoff.ts';
 import type { Frame } from './frame.ts';
 import type { SpoolBatch, SpoolReader } from './spool-reader.ts';
-import { type ShippedEvent, ShipRefused, type ShipTransport } from './transport.ts';
+import {
+  type RelayTransport,
+  type ShippedEvent,
+  ShipRefused,
+  type ShipTransport,
+} from './transport.ts';
 
 export interface ShipperOptions {
   readonly reader: SpoolReader;
   /** Position up to which there is something to ship. */
   readonly written: () => number;
   readonly transport: ShipTransport;
+  /** While closing, for what the transport does not take. */
+  readonly relay?: RelayTransport | undefined;
   readonly clock: Clock;
   /** 0 ≤ x < 1, for jitter. */
   readonly random: () => number;
@@ -36,6 +43,18 @@ const maxConcurrent = 4;
 /** Between attempts while the program ends. */
 const lastRetryMs = 500;
 
+/** While the program ends, how long the collector may take over a request when there is a relay. */
+const patienceMs = 2000;
+
+/** Events of a session that nobody has taken. */
+export interface LeftRange {
+  readonly session: string;
+  readonly from: number;
+  readonly to: number;
+  /** How many of them there are. */
+  readonly events: number;
+}
+
 /** Sends what the spool holds, in order, and starts again at the oldest unacknowledged event on failure. */
 export class Shipper {
   readonly #options: ShipperOptions;
@@ -49,6 +68,16 @@ export class Shipper {
   #wake: (() => void) | undefined;
   #timer: Timer | undefined;
   readonly #finished: Promise<void>;
+  #reading: Promise<unknown> | undefined;
+  /** Of the batch that ends at `#batchEnd`: what nobody has taken yet. */
+  #undelivered: ReadonlyMap<string, readonly Frame[]> = new Map();
+  #batchEnd = 0;
+  /** Once the relay has taken anything, the rest goes there, too: in order, and not taken for lost before it. */
+  #relaying = false;
+  #handedOver = 0;
+  #collectorAbort = new AbortController();
+  /** Counts what was taken, to tell a slow collector from one that is away. */
+  #taken = 0;
 
   constructor(options: ShipperOptions) {
     this.#options = options;
@@ -75,11 +104,57 @@ export class Shipper {
     });
     const deadline = this.#options.clock.setTimer(graceMs, () => this.#abort.abort());
     if (graceMs <= 0) this.#abort.abort();
+    const endPatience = this.#losePatience(Math.min(patienceMs, graceMs / 4));
     this.#resume();
     // A transport that ignores the signal must not hold up the end of the program.
     await Promise.race([this.#finished, aborted]);
     deadline.cancel();
+    endPatience();
     this.#resume();
+  }
+
+  /** Events that the relay has taken. */
+  get handedOver(): number {
+    return this.#handedOver;
+  }
+
+  /** After `close`: what neither the collector nor the relay has taken, as far as it can be read until `signal`. */
+  async left(signal: AbortSignal): Promise<LeftRange[]> {
+    await this.#reading;
+    const ranges = new Map<string, LeftRange>();
+    const add = ({ session, seq }: Frame): void => {
+      const { from, events } = ranges.get(session) ?? { from: seq, events: 0 };
+      ranges.set(session, { session, from, to: seq, events: events + 1 });
+    };
+    for (const frames of this.#undelivered.values()) frames.forEach(add);
+    let position = Math.max(this.#position, this.#batchEnd);
+    while (position < this.#options.written() && !signal.aborted) {
+      const batch = await this.#options.reader.read(position);
+      if (batch === undefined) break;
+      batch.frames.forEach(add);
+      position = batch.end;
+    }
+    return [...ranges.values()];
+  }
+
+  /** Gives the collector up that takes nothing for so long, if there is a relay. Returns what ends it. */
+  #losePatience(afterMs: number): () => void {
+    const { relay, clock } = this.#options;
+    if (relay === undefined) return () => {};
+    let timer: Timer;
+    const wait = (): void => {
+      const before = this.#taken;
+      timer = clock.setTimer(afterMs, () => {
+        if (this.#taken === before && !this.#relaying) {
+          this.#relaying = true;
+          this.#collectorAbort.abort();
+          this.#resume();
+        }
+        wait();
+      });
+    };
+    wait();
+    return () => timer.cancel();
   }
 
   async #run(): Promise<void> {
@@ -93,7 +168,9 @@ export class Shipper {
         continue;
       }
       this.#urgent = false;
-      const batch = await this.#options.reader.read(this.#position);
+      const reading = this.#options.reader.read(this.#position);
+      this.#reading = reading.catch(() => {});
+      const batch = await reading;
       if (batch === undefined || signal.aborted) continue;
       await this.#deliver(batch);
     }
@@ -107,9 +184,15 @@ export class Shipper {
       if (frames === undefined) sessions.set(frame.session, [frame]);
       else frames.push(frame);
     }
+    this.#undelivered = sessions;
+    this.#batchEnd = batch.end;
     while (sessions.size > 0 && !this.#abort.signal.aborted) {
       const failure = await this.#attempt(sessions);
       if (failure === undefined) continue;
+      if (this.#turnToOther()) {
+        this.#options.onFailure(failure.cause, 0);
+        continue;
+      }
       // There is no time left to be patient.
       const delayMs = Math.min(this.#backoff.next(), this.#stopping ? lastRetryMs : Infinity);
       if (this.#abort.signal.aborted) return;
@@ -122,7 +205,25 @@ export class Shipper {
     if (batch.unreadable !== undefined) {
       this.#options.onUnreadable(batch.unreadable.bytes, batch.unreadable.cause);
     }
-    this.#options.onAcknowledged(batch.end);
+    // What the relay has is stored when the collector says so, to whoever runs over this spool next.
+    if (this.#handedOver === 0) this.#options.onAcknowledged(batch.end);
+  }
+
+  /**
+   * While closing, after a failure: whether to try the other one at once. That is the relay; and, after it has
+   * failed without having taken anything, the collector again, after a while.
+   */
+  #turnToOther(): boolean {
+    if (!this.#stopping || this.#options.relay === undefined) return false;
+    if (!this.#relaying) {
+      this.#relaying = true;
+      return true;
+    }
+    if (this.#handedOver === 0) {
+      this.#relaying = false;
+      this.#collectorAbort = new AbortController();
+    }
+    return false;
   }
 
   /** Sends each session once; those acknowledged leave the map. The first failure, if any. */
@@ -148,11 +249,17 @@ export class Shipper {
 
   /** Sends frames of one session; returns those that are not acknowledged yet. */
   async #ship(session: string, frames: readonly Frame[]): Promise<Frame[]> {
-    const { transport, onRefused, onShipped } = this.#options;
+    const { transport, relay, onRefused, onShipped } = this.#options;
     const events = frames.map(encodeShipped);
+    if (this.#relaying && relay !== undefined) {
+      await relay.handOver(session, events, this.#abort.signal);
+      this.#handedOver += frames.length;
+      return [];
+    }
+    const signal = AbortSignal.any([this.#abort.signal, this.#collectorAbort.signal]);
     let acknowledged: number;
     try {
-      acknowledged = await transport.ship(session, events, this.#abort.signal);
+      acknowledged = await transport.ship(session, events, signal);
     } catch (cause) {
       if (!(cause instanceof ShipRefused)) throw cause;
       onRefused(session, events, cause);
@@ -161,6 +268,7 @@ export class Shipper {
     const rest = frames.filter(({ seq }) => !(seq <= acknowledged));
     if (rest.length < frames.length) {
       this.#announced.delete(session);
+      this.#taken += 1;
       onShipped(frames.length - rest.length);
     } else await this.#announceGap(session, acknowledged, frames[0]!.seq);
     return rest;

@@ -20,6 +20,17 @@ export interface ShipTransport {
   putRecording(sha256: string, zstd: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
+/**
+ * Where events go that the collector does not take before the program ends. It keeps them and hands them on; what
+ * it has taken is not yet stored, and counts for no durability. A rejection is taken as passing.
+ */
+export interface RelayTransport {
+  /** Events of one session, as in `ShipTransport.ship`. Resolves when they are kept there. */
+  handOver(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
+  /** The same for events that say which others will not come: for these there is room even where it is full. */
+  announce(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
+}
+
 /** The receiver will never take these events, however often they are sent. */
 export class ShipRefused extends ChaperoneError {
   constructor(message: string, cause?: unknown) {

@@ -18,6 +18,7 @@ import type { ListenAddress } from '../listener.ts';
 import { ProxyMetrics } from '../metrics.ts';
 import { servePod } from '../pod/serve-pod.ts';
 import { collectorTransport } from './collector-transport.ts';
+import { relayTransport } from './relay-transport.ts';
 import type { Serving } from './serving.ts';
 
 export interface SidecarOptions {
@@ -138,11 +139,21 @@ class SidecarProgram implements RunningSidecar {
       attestation: this.#attestation,
       clock,
     });
-    this.#closeTransport = () => transport.close();
+    const relay = relayTransport({
+      url: config.policyApiUrl,
+      ca: this.#ca,
+      attestation: this.#attestation,
+      clock,
+    });
+    this.#closeTransport = () => {
+      transport.close();
+      relay.close();
+    };
     const recorder = createRecorder({
       directory: config.spoolDirectory,
       maxBytes: config.spoolMaxBytes,
       transport,
+      relay,
       installationKey: attested.recordKey,
       program: { name: config.mode === 'Pod' ? 'sidecar' : 'gateway', version },
       clock,
@@ -181,10 +192,6 @@ class SidecarProgram implements RunningSidecar {
     if (this.#recorder !== undefined) {
       const recorder = this.#recorder;
       await recorder.close(Math.max(0, deadlineMs - clock.nowMs()));
-      const { spoolAgeMs, spoolBytes } = recorder.state();
-      if (spoolAgeMs > 0) {
-        logger.error({ spoolBytes }, 'the collector has not taken everything; it is in the spool');
-      }
     }
     this.#attestation.close();
     this.#closeTransport?.();
