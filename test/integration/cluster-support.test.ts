@@ -1,5 +1,5 @@
 /** What the cluster tests start and keep: that it is ended for certain, and nothing else is. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -124,5 +124,24 @@ describe('what is built', () => {
     expect(inputsKey({ texts: ['a', 'bc'], files: [file] })).not.toBe(one);
     writeFileSync(file, '2');
     expect(inputsKey({ texts: ['ab', 'c'], files: [file] })).not.toBe(one);
+  });
+});
+
+describe('the cluster to develop on says how it is called', () => {
+  test.each([
+    ['--help', 0],
+    ['', 2],
+    ['bogus', 2],
+    ['down now', 2],
+    ['up --nope', 2],
+    ['images --only bogus', 2],
+  ])('%s', (text, status) => {
+    const program = join(import.meta.dirname, '../cluster/main.ts');
+    const args = text.split(' ').filter((arg) => arg !== '');
+    const called = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8' });
+    expect(called.status).toBe(status);
+    expect(status === 0 ? called.stdout : called.stderr).toContain(
+      'usage: node test/cluster/main.ts',
+    );
   });
 });
