@@ -1,7 +1,9 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { ownReasons } from '@chaperone/cli/kubernetes/breakage.ts';
 import { parseCases } from '@chaperone/cli/policy/case-file.ts';
+import { podReasons } from '@chaperone/control/governance/judge-pod.ts';
 import { formatPlaced } from '@chaperone/control/store/directory-store.ts';
 import { loadDirectory } from '@chaperone/control/store/load-directory.ts';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -72,6 +74,11 @@ test.each(['onboarding', 'gateway'])('the YAML of docs/guide/%s.md is valid', (p
   const { problems } = loadDirectory(directory, Date.now());
   const errors = problems.filter(({ severity }) => severity === 'Error');
   expect(errors.map(formatPlaced)).toEqual([]);
+});
+
+test('the guide of kubectl chaperone tells of every finding', () => {
+  const text = readFileSync(join(root, 'docs/guide/kubectl-plugin.md'), 'utf8');
+  for (const reason of [...ownReasons, ...podReasons]) expect(text).toContain(`\`${reason}\``);
 });
 
 test('the cases of the guide are cases', () => {

@@ -1,4 +1,5 @@
 /** What is broken, and what mends it: a command to run, or a field to change. */
+import type { PodReason } from '@chaperone/control/governance/judge-pod.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import type { Condition, ResourceKind } from '@chaperone/core/resources/types.ts';
 import type { ClusterView } from './cluster-view.ts';
@@ -12,6 +13,25 @@ export interface Broken {
   readonly message: string;
   /** Commands, or what to change where. */
   readonly mend: string;
+}
+
+/** What the command line itself finds. Other reasons are those of a resource's condition, or governance's. */
+export const ownReasons = [
+  'NotInstalled',
+  'Missing',
+  'NotReady',
+  'NotObserved',
+  'Invalid',
+  'NoTargets',
+  'ForeignTargetsNotAccepted',
+  'NoIdentity',
+  'ContainerFails',
+] as const;
+export type OwnReason = (typeof ownReasons)[number];
+
+/** One that the command line itself found. */
+export interface OwnBroken extends Broken {
+  readonly reason: OwnReason;
 }
 
 type Resource = Stored<ResourceKind>;
@@ -39,7 +59,7 @@ export function brokenResource(object: Resource, cluster: ClusterView): Broken |
     const own = cluster.installation?.namespace ?? 'chaperone-system';
     return {
       what,
-      reason: 'NotObserved',
+      reason: 'NotObserved' satisfies OwnReason,
       message:
         ready === undefined
           ? 'no controller has looked at it yet'
@@ -113,7 +133,9 @@ export function brokenPods(pods: readonly JudgedPod[]): readonly Broken[] {
   });
 }
 
-export type PodProblem = Omit<Broken, 'what'>;
+export interface PodProblem extends Omit<Broken, 'what'> {
+  readonly reason: PodReason | OwnReason;
+}
 
 /** What is wrong with one pod. */
 export function problemsOf(pod: JudgedPod): readonly PodProblem[] {

@@ -1,5 +1,5 @@
 /** Chaperone's own programs on the cluster: which are away, and what that means. */
-import type { Broken } from './breakage.ts';
+import type { OwnBroken } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { RawObject } from './kubectl.ts';
 
@@ -78,7 +78,7 @@ export function readComponents(objects: readonly RawObject[]): readonly Componen
 }
 
 /** Those that are not there or have no replica that is ready; where the controllers are not there at all: that. */
-export function brokenComponents({ components, installation }: ClusterView): readonly Broken[] {
+export function brokenComponents({ components, installation }: ClusterView): readonly OwnBroken[] {
   const found = components.Deployment?.find(({ name }) => name === controllers);
   const namespace = installation?.namespace ?? found?.namespace;
   if (namespace === undefined) {
@@ -106,7 +106,7 @@ export function brokenComponents({ components, installation }: ClusterView): rea
   });
 }
 
-function notInstalled(rest: readonly Component[]): Broken {
+function notInstalled(rest: readonly Component[]): OwnBroken {
   const left = rest.map(({ namespace, name }) => `${namespace}/${name}`).sort();
   const message =
     'its resource definitions are there, and its controllers are not: what the statuses say is of the past, and no ' +

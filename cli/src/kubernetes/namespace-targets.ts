@@ -8,7 +8,7 @@ import {
   foreignTargetsFromAnnotation,
   foreignTargetsLabel,
 } from '@chaperone/core/injection/names.ts';
-import type { Broken } from './breakage.ts';
+import type { OwnBroken } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import type { JudgedPod, Target } from './judgement.ts';
 
@@ -19,14 +19,14 @@ const maxNamed = 5;
 export function brokenNamespaces(
   pods: readonly JudgedPod[],
   cluster: ClusterView,
-): readonly Broken[] {
+): readonly OwnBroken[] {
   const governed = pods.filter((pod) => pod.governed).map(({ view }) => view.metadata.namespace);
   return [...new Set(governed)].sort().flatMap((namespace) => {
     return brokenNamespace(namespace, cluster) ?? [];
   });
 }
 
-function brokenNamespace(namespace: string, cluster: ClusterView): Broken | undefined {
+function brokenNamespace(namespace: string, cluster: ClusterView): OwnBroken | undefined {
   const { snapshot, installation, seesAllTargets } = cluster;
   // Without its labels or the administrator's rules it is not known what it accepts.
   if (installation === undefined) return undefined;
@@ -61,7 +61,7 @@ function acceptanceMend(
   namespace: string,
   meant: readonly Target[],
   accepted: ForeignAcceptance,
-): Pick<Broken, 'message' | 'mend'> {
+): Pick<OwnBroken, 'message' | 'mend'> {
   if (typeof accepted === 'string') {
     return {
       message: `${named(meant)} open to it, but the namespace does not accept targets of other namespaces`,

@@ -6,6 +6,7 @@ import {
   brokenPods,
   brokenResource,
   isObserved,
+  type OwnReason,
   problemsOf,
   readyOf,
 } from './breakage.ts';
@@ -157,7 +158,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
       // Wherever they are: a mask that counts as absent masks nothing.
       ...invalid.map((one) => ({
         what: `${one.kind} ${one.namespace}/${one.name}`,
-        reason: 'Invalid',
+        reason: 'Invalid' satisfies OwnReason,
         message: `it counts as absent: ${one.message}`,
         mend: `kubectl -n ${one.namespace} edit ${one.kind.toLowerCase()} ${one.name}`,
       })),

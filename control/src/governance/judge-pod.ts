@@ -31,10 +31,25 @@ export const podFindings = [
 ] as const;
 export type PodFindingKind = (typeof podFindings)[number];
 
+/** Why: what exactly was found. The guide of kubectl chaperone says what mends each. */
+export const podReasons = [
+  'SecretMounted',
+  'SecretInEnvironment',
+  'HostNetwork',
+  'SharedProcessNamespace',
+  'HostIPC',
+  'MadeBefore',
+  'OldSidecar',
+  'MadeBeforeTarget',
+  'MadeBeforeLockdown',
+  'NoLockdown',
+  'ServiceAccountUnknown',
+] as const;
+export type PodReason = (typeof podReasons)[number];
+
 export interface PodFinding {
   readonly finding: PodFindingKind;
-  /** One PascalCase word that says why. */
-  readonly reason: string;
+  readonly reason: PodReason;
   /** What is wrong and what mends it. */
   readonly message: string;
   /** `Problem`: it undoes what governance is for. `Restart`: a new pod mends it. `Note`: as configured. */
@@ -90,7 +105,7 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
   const add = (
     finding: PodFindingKind,
     severity: PodFinding['severity'],
-    reason: string,
+    reason: PodReason,
     message: string,
   ): void => {
     findings.push({ finding, reason, message, severity });
@@ -171,7 +186,7 @@ export function judgePod(pod: PodView, context: GovernanceContext): readonly Pod
 
 const maxShown = 5;
 
-function whyUngoverned(pod: PodView): readonly [reason: string, message: string] {
+function whyUngoverned(pod: PodView): readonly [reason: PodReason, message: string] {
   if (pod.hostNetwork) {
     return [
       'HostNetwork',

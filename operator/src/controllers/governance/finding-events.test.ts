@@ -10,7 +10,7 @@ const finding = (
   kind: PodFinding['finding'],
   severity: PodFinding['severity'],
   message: string = kind,
-): PodFinding => ({ finding: kind, reason: kind, message, severity });
+): PodFinding => ({ finding: kind, reason: 'OldSidecar', message, severity });
 
 /** A pod that a StatefulSet made, so that nobody has to be asked for its maker. */
 const pod = (name: string, owner: string) =>
