@@ -233,6 +233,16 @@ export const policyApiSchema = {
     maxMs: 14 * 24 * 60 * 60 * 1000,
     help: 'How long sidecars enforce a snapshot without word from here.',
   },
+  relayDirectory: {
+    ...directory,
+    help: 'Takes events of programs that end while the collector is away, and keeps them here; best in memory (tmpfs). Needs the URL of the collector. Default: none are taken.',
+  },
+  relayMaxBytes: {
+    type: 'bytes',
+    minBytes: 1024 * 1024,
+    default: '32Mi',
+    help: 'Bound of what is kept there; an eighth of it for one pod, half of it for one namespace.',
+  },
   gatewayServiceAccounts: {
     type: 'list',
     default: [],

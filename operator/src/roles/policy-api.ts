@@ -17,10 +17,12 @@
  * | coordination.k8s.io leases | create | own namespace |
  */
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import { governanceRules } from '@chaperone/control/controllers/host-rules.ts';
 import { watchedKinds } from '@chaperone/control/controllers/snapshot.ts';
 import { startPolicyApi } from '@chaperone/control/policy-api/server.ts';
+import type { RelayConfig } from '@chaperone/control/relay/relay.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
 import type { PolicyApiConfig } from '../config.ts';
@@ -92,6 +94,7 @@ export async function startPolicyApiRole(
     clusterDomain: config.clusterDomain,
     gatewayNames: config.gatewayNames,
     maxPolicyAgeMs: config.maxPolicyAge,
+    ...relayOf(config),
     fresh,
     clock,
     logger,
@@ -100,6 +103,17 @@ export async function startPolicyApiRole(
   serving.ready();
   logger.info({ port: server.port }, 'the policy API listens');
   return server;
+}
+
+function relayOf({ relayDirectory, relayMaxBytes, collectorUrl, tlsDirectory }: PolicyApiConfig): {
+  readonly relay?: RelayConfig;
+} {
+  if (relayDirectory === undefined) return {};
+  if (collectorUrl === undefined) {
+    throw new ChaperoneError('CHP-1003', 'relayDirectory needs collectorUrl: whom it is for');
+  }
+  const caFile = join(tlsDirectory, 'ca.crt');
+  return { relay: { directory: relayDirectory, maxBytes: relayMaxBytes, collectorUrl, caFile } };
 }
 
 function readInstallationKey(path: string): Buffer {
