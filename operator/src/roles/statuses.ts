@@ -8,7 +8,7 @@ import type { StatusOptions } from '@chaperone/control/controllers/statuses.ts';
 import type { StoredKind } from '@chaperone/control/store/resource-store.ts';
 import type { ResourceKind } from '@chaperone/core/resources/types.ts';
 import { InvalidObjects } from '../controllers/invalid-objects.ts';
-import { eventsOfStatus, subjectOf } from '../controllers/status-events.ts';
+import { StatusEvents } from '../controllers/status-events.ts';
 import { KubernetesStore } from '../kubernetes/kubernetes-store.ts';
 import type { Part } from '../runtime/lifecycle.ts';
 import type { Program } from './program.ts';
@@ -74,26 +74,30 @@ export function addStatuses(program: Program, options: StatusesOptions): Statuse
       stop: () => made.controller.stop(),
     };
   };
-  const statusController = (): Part => ({
-    start() {
-      controller = startStatusController({
-        store,
-        clock,
-        debounceMs,
-        kinds,
-        ...statuses,
-        onWritten(written) {
-          const subject = subjectOf(written);
-          for (const event of eventsOfStatus(written)) events.record(subject, event);
-        },
-        onError: (error) => logger.error({ err: error }, 'a status could not be written'),
-      });
-    },
-    async stop() {
-      controller?.stop();
-      await controller?.settled();
-    },
-  });
+  const statusController = (): Part => {
+    const told = new StatusEvents({
+      record: (subject, event) => events.record(subject, event),
+      clock,
+    });
+    return {
+      start() {
+        controller = startStatusController({
+          store,
+          clock,
+          debounceMs,
+          kinds,
+          ...statuses,
+          onWritten: (written) => told.written(written),
+          onError: (error) => logger.error({ err: error }, 'a status could not be written'),
+        });
+      },
+      async stop() {
+        controller?.stop();
+        await controller?.settled();
+        told.stop();
+      },
+    };
+  };
   return {
     store,
     parts: () => [invalidObjects(), statusController()],
