@@ -56,8 +56,10 @@ export async function startCollectorProgram(
       url: config.policyApiUrl,
       ca: new FollowedFile(config.caFile),
       clock,
-      onProblem: (error) =>
-        logger.warn({ err: error }, 'the public keys of the policy API could not be fetched'),
+      onProblem: (error, starting) =>
+        starting
+          ? logger.info({ why: String(error) }, 'waiting for the public keys of the policy API')
+          : logger.warn({ err: error }, 'the public keys of the policy API could not be fetched'),
     });
     keys.refresh();
     collector = await startCollector({

@@ -10,8 +10,11 @@ export interface PublicKeysOptions {
   /** PEM of the authorities that its certificate may come from. */
   readonly ca: FollowedFile;
   readonly clock: Clock;
-  /** Told of keys that could not be fetched; those before stay. */
-  readonly onProblem: (error: unknown) => void;
+  /**
+   * Told of keys that could not be fetched; those before stay. `starting`: none ever were, and it is not long
+   * that they are asked for, as where all of Chaperone is being installed.
+   */
+  readonly onProblem: (error: unknown, starting: boolean) => void;
 }
 
 /** Between two fetches, however many tokens of unknown keys come. */
@@ -20,11 +23,14 @@ const leastFetchMs = 10_000;
 const retryMs = 1000;
 /** A key that was withdrawn is good no longer than this. */
 const refreshMs = 5 * 60_000;
+/** The policy API may take so long to come up beside us. */
+const startingMs = 60_000;
 
 /** The policy API's public keys, fetched when one is asked for that is not known, and now and then. */
 export class PublicKeys {
   readonly #options: PublicKeysOptions;
   #keys: ReadonlyMap<string, CryptoKey> | undefined;
+  #firstTriedMs: number | undefined;
   #fetchedMs = Number.NEGATIVE_INFINITY;
   #triedMs = Number.NEGATIVE_INFINITY;
   #fetching: Promise<void> | undefined;
@@ -61,13 +67,15 @@ export class PublicKeys {
     const waitMs = this.#fetchedMs === this.#triedMs ? leastFetchMs : retryMs;
     if (nowMs - this.#triedMs < waitMs) return Promise.resolve();
     this.#triedMs = nowMs;
+    this.#firstTriedMs ??= nowMs;
+    const starting = this.#keys === undefined && nowMs - this.#firstTriedMs < startingMs;
     this.#fetching = this.#load()
       .then((keys) => {
         this.#keys = keys;
         this.#fetchedMs = nowMs;
         this.#generation += 1;
       })
-      .catch(this.#options.onProblem)
+      .catch((error: unknown) => this.#options.onProblem(error, starting))
       .finally(() => {
         this.#fetching = undefined;
       });
