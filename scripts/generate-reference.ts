@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { errorCatalogue } from '../runtime/src/errors/catalogue.ts';
 import {
   admissionMetrics,
+  attestMetrics,
   collectorMetrics,
   governanceMetrics,
   kubernetesMetrics,
@@ -75,6 +76,7 @@ function metrics(): string {
     section('Collector', collectorMetrics),
     '\n',
     section('Policy API', policyApiMetrics),
+    section('Policy API, in a cluster', attestMetrics),
     '\n',
     section('Admission', admissionMetrics),
     '\n',

@@ -1,22 +1,28 @@
 /** Who is recognised, by a real API server's review of tokens and the pods that it has. */
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import { KubernetesAttestor } from '@chaperone/operator/attest/kubernetes-attestor.ts';
+import { LivePods } from '@chaperone/operator/attest/live-pods.ts';
 import type { CheckedPod } from '@chaperone/operator/injection/pod.ts';
 import { renderPod } from '@chaperone/operator/injection/render.ts';
 import { contextOf, podOf, settings } from '@chaperone/operator/injection/testing.ts';
 import type { KubernetesApi } from '@chaperone/operator/kubernetes/client.ts';
 import type { KubernetesObject, WrittenObject } from '@chaperone/operator/kubernetes/object.ts';
 import { resourceTypes } from '@chaperone/operator/kubernetes/resource-types.ts';
+import { systemClock } from '@chaperone/runtime/clock.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startTestApiServer, type TestApiServer } from '../support/api-server.ts';
 import { apiOf, createNamespace } from '../support/kubernetes.ts';
 
 const namespace = 'payments';
 const address = '10.244.0.7';
+const gateway = 'gateway-0';
 let server: TestApiServer;
 let api: KubernetesApi;
 let attestor: KubernetesAttestor;
-let nowMs = Date.now();
+/** Ahead of the machine's clock. */
+let aheadMs = 0;
+const clock = { ...systemClock(), nowMs: () => Date.now() + aheadMs };
+const reviews: string[] = [];
 let count = 0;
 
 beforeAll(async () => {
@@ -39,7 +45,14 @@ beforeAll(async () => {
     },
     gatewayServiceAccounts: [`${namespace}/gateway`],
     verifySourceAddress: true,
-    nowMs: () => nowMs,
+    // Without a cache each pod is asked for.
+    pods: new LivePods({
+      cached: () => undefined,
+      find: (podNamespace, name) => api.find(resourceTypes.Pod, podNamespace, name),
+      clock,
+    }),
+    clock,
+    onReview: (call, outcome) => reviews.push(`${call} ${outcome}`),
   });
 }, 120_000);
 
@@ -173,11 +186,11 @@ describe('a sidecar', () => {
     );
     await api.delete(resourceTypes.Pod, namespace, pod.metadata.name);
     expect(await attestor.attest(token, address)).toMatchObject({ role: 'Pod' });
-    nowMs += 3_600_000;
+    aheadMs = 5 * 60_000;
     try {
       expect(await refusalOf(attestor.attest(token, address))).toContain('ended');
     } finally {
-      nowMs = Date.now();
+      aheadMs = 0;
     }
   });
 });
@@ -310,7 +323,7 @@ describe('a gateway', () => {
 describe('a caller’s password', () => {
   test('is a ServiceAccount token of our audience, of a pod or of none', async () => {
     const issuer = 'https://kubernetes.default.svc';
-    expect(await attestor.authenticate(await tokenOf())).toEqual({
+    expect(await attestor.authenticate(await tokenOf(), gateway)).toEqual({
       issuer,
       namespace,
       serviceAccount: 'report',
@@ -318,11 +331,13 @@ describe('a caller’s password', () => {
     });
     const pod = await run({ spec: podOf().spec });
     const token = await tokenOf(pod);
-    expect(await attestor.authenticate(token)).toMatchObject({
+    expect(await attestor.authenticate(token, gateway)).toMatchObject({
       pod: { name: pod.metadata.name, uid: pod.metadata.uid },
     });
     await end(pod);
-    expect(await attestor.authenticate(token)).toBeUndefined();
+    reviews.length = 0;
+    expect(await attestor.authenticate(token, gateway)).toBeUndefined();
+    expect(reviews).toEqual(['authenticate Cached']);
   });
 
   test.each<[string, () => Promise<string> | string]>([
@@ -331,8 +346,24 @@ describe('a caller’s password', () => {
     ['nothing', () => ''],
     ['a token of another audience', () => tokenOf(undefined, { audience: 'x' })],
   ])('is not %s', async (_, secret) => {
-    expect(await attestor.authenticate(await secret())).toBeUndefined();
+    reviews.length = 0;
+    expect(await attestor.authenticate(await secret(), gateway)).toBeUndefined();
+    expect(reviews).toEqual(['authenticate Unlikely']);
   });
+});
+
+test('a pod that was recognised is still there until it ends, and no other of its name is it', async () => {
+  const pod = await run();
+  const { uid, name } = pod.metadata;
+  const reference = { namespace, name, uid };
+  expect(await attestor.stillThere(reference)).toBe(true);
+  expect(attestor.isGone(reference)).toBe(false);
+  expect(await attestor.stillThere({ ...reference, uid: 'another' })).toBe(false);
+  const other = await run();
+  const gone = { namespace, name: other.metadata.name, uid: other.metadata.uid };
+  await end(other);
+  expect(await attestor.stillThere(gone)).toBe(false);
+  expect(attestor.isGone(gone)).toBe(true);
 });
 
 test('nobody is recognised, and nobody refused, while the API server is away', async () => {
@@ -340,5 +371,5 @@ test('nobody is recognised, and nobody refused, while the API server is away', a
   const token = await tokenOf(pod);
   await server.killApiServer();
   await expect(attestor.attest(token, address)).rejects.toMatchObject({ name: 'ApiError' });
-  await expect(attestor.authenticate(token)).rejects.toMatchObject({ name: 'ApiError' });
+  await expect(attestor.authenticate(token, gateway)).rejects.toMatchObject({ name: 'ApiError' });
 });

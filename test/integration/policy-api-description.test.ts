@@ -1,5 +1,6 @@
 /** api/policy-api.openapi.yaml against the server: its routes, the requests that it takes, and its answers. */
 import { generateKeyPairSync } from 'node:crypto';
+import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import * as requests from '@chaperone/control/policy-api/requests.ts';
 import { policyApiRoutes, type RouteParts } from '@chaperone/control/policy-api/routes.ts';
 import { type TestPolicyApi, testPolicyApi } from '@chaperone/control/policy-api/testing.ts';
@@ -45,6 +46,7 @@ function bare(schema: unknown): unknown {
 test.each<[string, object]>([
   ['AttestRequest', requests.attestSchema],
   ['CredentialRequest', { ...requests.credentialSchema, type: 'object' }],
+  ['BackendReportRequest', requests.backendReportSchema],
   ['CertificateRequest', requests.certificateSchema],
   ['AuthenticateRequest', requests.authenticateSchema],
 ])('%s is described as it is enforced', (name, enforced) => {
@@ -132,6 +134,7 @@ spec:
 describe('what the policy API answers is what is described', () => {
   let directory: TestDirectory;
   let server: TestPolicyApi;
+  let backends: BackendReports;
   let fresh = true;
   const tokens: Record<string, string> = {};
   let targetUid: string;
@@ -142,12 +145,15 @@ describe('what the policy API answers is what is described', () => {
   beforeAll(async () => {
     directory = testDirectory({ 'all.yaml': resources });
     const tickets = new TicketStore(directory.database, Date.now);
+    backends = new BackendReports(Date.now);
     server = await testPolicyApi(directory.state, await directory.open(), {
       tickets,
+      backends,
       fresh: () => fresh,
     });
     tokens.pod = await server.attest('pod.payments.report.u1');
     tokens.stranger = await server.attest('pod.payments.other.u2');
+    tokens.flood = await server.attest('pod.payments.report.u3');
     tokens.gateway = await server.attest('gateway');
     [targetUid, withoutSecretUid] = server.state.targets().map(({ metadata }) => metadata.uid) as [
       string,
@@ -186,8 +192,19 @@ describe('what the policy API answers is what is described', () => {
     readonly path?: () => string;
     readonly headers?: Record<string, string>;
     readonly stale?: true;
+    /** Another replica takes reports. */
+    readonly follows?: true;
+    /** How often it is asked before the answer that is looked at. */
+    readonly before?: number;
   }
   const lease = () => `/v1/credentials/${targetUid}`;
+  const backend = () => `/v1/backends/${targetUid}`;
+  const outcome = (over: object = {}) => ({
+    outcome: 'Connected',
+    targetGeneration: server.state.target(targetUid)!.metadata.generation,
+    credentialVersion: server.state.lease(identityUid, targetUid).version,
+    ...over,
+  });
   const cases: readonly (readonly [method: string, path: string, status: number, Case])[] = [
     ['post', '/v1/attest', 200, { token: 'pod.a.b.c', body: attest }],
     ['post', '/v1/attest', 400, { token: 'pod.a.b.c', body: () => attest({ more: 1 }) }],
@@ -206,6 +223,7 @@ describe('what the policy API answers is what is described', () => {
       415,
       { token: 'pod.a.b.c', body: attest, headers: { 'content-type': 'text/html' } },
     ],
+    ['post', '/v1/attest', 429, { token: 'busy', body: attest }],
     ['post', '/v1/attest', 503, { token: 'broken', body: attest }],
     ['get', '/v1/policy', 400, { token: 'pod', path: () => '/v1/policy?identity=x' }],
     ['get', '/v1/policy', 401, {}],
@@ -243,6 +261,23 @@ describe('what the policy API answers is what is described', () => {
       { token: 'pod', path: lease, body: () => 1, headers: { 'content-type': 'text/html' } },
     ],
     ['post', '/v1/credentials/{targetUid}', 503, { token: 'pod', path: lease, stale: true }],
+    ...(
+      [
+        [202, { token: 'pod', path: backend, body: outcome }],
+        [202, { token: 'gateway', path: backend, body: outcome }],
+        [400, { token: 'pod', path: backend, body: () => outcome({ outcome: 'Anything' }) }],
+        [401, { path: backend, body: outcome }],
+        [403, { token: 'stranger', path: backend, body: outcome }],
+        [409, { token: 'pod', path: backend, body: () => outcome({ targetGeneration: 99 }) }],
+        [413, { token: 'pod', path: backend, body: () => outcome({ outcome: long }) }],
+        [
+          415,
+          { token: 'pod', path: backend, body: () => 1, headers: { 'content-type': 'text/html' } },
+        ],
+        [429, { token: 'flood', path: backend, body: outcome, before: 60 }],
+        [503, { token: 'pod', path: backend, body: outcome, follows: true }],
+      ] as readonly (readonly [number, Case])[]
+    ).map(([status, one]) => ['post', '/v1/backends/{targetUid}', status, one] as const),
     [
       'post',
       '/v1/certificates',
@@ -280,6 +315,7 @@ describe('what the policy API answers is what is described', () => {
     ['post', '/v1/authenticate', 400, { token: 'gateway', body: () => ({}) }],
     ['post', '/v1/authenticate', 401, { token: 'gateway', body: () => authenticate('wrong') }],
     ['post', '/v1/authenticate', 403, { token: 'pod', body: () => authenticate('wrong') }],
+    ['post', '/v1/authenticate', 429, { token: 'gateway', body: () => authenticate('busy') }],
     ['post', '/v1/authenticate', 413, { token: 'gateway', body: () => authenticate(long) }],
     [
       'post',
@@ -298,13 +334,18 @@ describe('what the policy API answers is what is described', () => {
 
   test.each(cases)(
     '%s %s: %i',
-    async (method, path, status, { token, body, headers, stale, ...rest }) => {
+    async (method, path, status, { token, body, headers, stale, follows, before = 0, ...rest }) => {
       fresh = stale !== true;
-      const answer = await server.request(method.toUpperCase(), rest.path?.() ?? path, {
-        ...(token !== undefined && { token: tokens[token] ?? token }),
-        ...(body !== undefined && { body: body() }),
-        ...(headers !== undefined && { headers }),
-      });
+      backends.stop();
+      if (follows !== true) backends.start(() => {});
+      const ask = () =>
+        server.request(method.toUpperCase(), rest.path?.() ?? path, {
+          ...(token !== undefined && { token: tokens[token] ?? token }),
+          ...(body !== undefined && { body: body() }),
+          ...(headers !== undefined && { headers }),
+        });
+      for (let at = 0; at < before; at += 1) await ask();
+      const answer = await ask();
       fresh = true;
       expect([answer.status, answer.text]).toEqual([status, expect.any(String)]);
       const type = String(answer.headers['content-type']).split(';')[0]!;

@@ -44,6 +44,7 @@ const streamOf = (
     name: 'policy',
     response,
     source: 'pod',
+    sourceGone: () => false,
     expiresMs: Number.POSITIVE_INFINITY,
     held,
     content,

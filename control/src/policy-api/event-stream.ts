@@ -4,7 +4,7 @@ import type { VersionVector } from '@chaperone/core/control/wire.ts';
 import { dominates, merge } from './versions.ts';
 
 export type StreamName = 'policy' | 'targets';
-export type StreamEnd = 'TokenOver' | 'Displaced' | 'Slow' | 'Stale' | 'Stopping';
+export type StreamEnd = 'TokenOver' | 'Displaced' | 'Slow' | 'SourceGone' | 'Stale' | 'Stopping';
 
 /** What a stream tells now. */
 export interface StreamContent {
@@ -25,6 +25,8 @@ export interface EventStreamOptions {
   readonly response: StreamResponse;
   /** Whose it is: the pod's uid. */
   readonly source: string;
+  /** Whether that pod is known to be gone. */
+  readonly sourceGone: () => boolean;
   /** Epoch ms: when the token is over that it was opened with. */
   readonly expiresMs: number;
   /** What the reader has seen. */
@@ -65,6 +67,10 @@ export class EventStream {
 
   get source(): string {
     return this.#options.source;
+  }
+
+  get sourceGone(): boolean {
+    return this.#options.sourceGone();
   }
 
   get name(): StreamName {

@@ -3,27 +3,32 @@ import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import type {
   AttestRequest,
   AuthenticateRequest,
+  BackendReportRequest,
   CertificateRequest,
   CredentialRequest,
   VersionVector,
 } from '@chaperone/core/control/wire.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
+import { RateLimits } from '@chaperone/runtime/limits/rate-limits.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { NotYetKnown } from './attestor.ts';
+import { type Attestor, NotYetKnown, TooMany } from './attestor.ts';
+import { BoundedCalls } from './bounded-calls.ts';
 import type { StreamContent, StreamName } from './event-stream.ts';
 import { RequestProblem } from './problems.ts';
 import {
   attestSchema,
   authenticateSchema,
+  backendReportSchema,
   certificateSchema,
   credentialSchema,
   noQuerySchema,
   policyQuerySchema,
+  targetParamsSchema,
 } from './requests.ts';
 import type { PolicyService } from './service.ts';
 import type { SigningKeys } from './signing-keys.ts';
 import type { StreamHub } from './stream-hub.ts';
-import type { TokenBearer, Tokens } from './tokens.ts';
-  targetParamsSchema,
+import { notValid, podOf, type TokenBearer, type Tokens } from './tokens.ts';
 import { parseVersions } from './versions.ts';
 
 export type Route =
@@ -31,6 +36,7 @@ export type Route =
   | 'policy'
   | 'targets'
   | 'credentials'
+  | 'backends'
   | 'certificates'
   | 'authenticate'
   | 'relay'
@@ -41,6 +47,10 @@ export interface RouteParts {
   readonly tokens: Tokens;
   readonly keys: SigningKeys;
   readonly hub: StreamHub;
+  readonly attestor: Pick<Attestor, 'stillThere' | 'isGone'>;
+  /** Programs come from addresses that others come from, too: no address has a share of its own. */
+  readonly sharedAddresses: boolean;
+  readonly clock: Clock;
   readonly fresh: () => boolean;
   readonly onAttested: (outcome: 'Pod' | 'Gateway' | 'Refused' | 'Failed') => void;
   readonly onStream: (name: StreamName) => void;
@@ -58,15 +68,36 @@ const maxPodStreams = 4;
 /** One for each identity that has sessions through a gateway. */
 const maxGatewayStreams = 4096;
 /** Each is a question or two to the API server. */
-const maxAttestations = 64;
+const attestSlots = { slots: 64, perKey: 8, waiting: 512 };
+/** Of one pod: it attests every few minutes, and more often while it starts. */
+const attestRate = { burst: 30, perSecond: 1 };
+/** Of one gateway half, lest one that is hammered keep others out. */
+const authenticateSlots = { slots: 64, perKey: 32, waiting: 1024 };
 const attestBodyBytes = 4096;
+/** A program tells of each target what changes, and that much again and again only if something is wrong. */
+const reportRate = { burst: 60, perSecond: 0.2 };
+const reportBodyBytes = 1024;
 const jwksMaxAgeSeconds = 60;
 
 export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): void {
-  const { service, tokens, keys, hub, fresh } = parts;
+  const { service, tokens, keys, hub, fresh, attestor, clock, sharedAddresses } = parts;
 
-  const bearerOf = (request: FastifyRequest): Promise<TokenBearer> =>
-    tokens.verify(tokenOf(request));
+  const bearerOf = async (request: FastifyRequest): Promise<TokenBearer> => {
+    const bearer = await tokens.verify(tokenOf(request));
+    const there = await attestor.stillThere(podOf(bearer)).catch((cause: unknown) => {
+      throw new RequestProblem(
+        503,
+        'CHP-7003',
+        'It cannot be checked now whether the pod is there.',
+        {
+          cause,
+          retryAfterSeconds: 1,
+        },
+      );
+    });
+    if (there) return bearer;
+    throw notValid('its pod is gone');
+  };
   const gatewayOf = async (request: FastifyRequest): Promise<TokenBearer> => {
     const bearer = await bearerOf(request);
     if (bearer.role === 'Gateway') return bearer;
@@ -80,7 +111,11 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     });
   };
 
-  let attestations = 0;
+  const attestations = new BoundedCalls(
+    sharedAddresses
+      ? { ...attestSlots, perKey: attestSlots.slots, clock }
+      : { ...attestSlots, rate: attestRate, clock },
+  );
   server.post<{ Body: AttestRequest }>(
     '/v1/attest',
     {
@@ -90,33 +125,29 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     },
     async (request) => {
       const token = tokenOf(request);
-      if (attestations >= maxAttestations) {
-        throw new RequestProblem(503, 'CHP-7002', 'Too many programs attest at once.', {
-          retryAfterSeconds: 1,
-        });
-      }
-      attestations += 1;
-      try {
-        const answer = await service.attest(request.body, token, addressOf(request));
-        parts.onAttested(answer.role);
-        return answer;
-      } catch (error) {
-        if (error instanceof NotYetKnown) {
-          throw new RequestProblem(503, 'CHP-7003', 'It is not known yet who this is.', {
+      const address = addressOf(request);
+      return attestations.run(sharedAddresses ? '' : address, async () => {
+        try {
+          const answer = await service.attest(request.body, token, address);
+          parts.onAttested(answer.role);
+          return answer;
+        } catch (error) {
+          if (error instanceof TooMany) throw error;
+          if (error instanceof NotYetKnown) {
+            throw new RequestProblem(503, 'CHP-7003', 'It is not known yet who this is.', {
+              cause: error,
+              retryAfterSeconds: 1,
+              expected: true,
+            });
+          }
+          parts.onAttested(error instanceof ControlRefusal ? 'Refused' : 'Failed');
+          if (error instanceof ControlRefusal) throw error;
+          throw new RequestProblem(503, 'CHP-7003', 'It cannot be checked now who this is.', {
             cause: error,
             retryAfterSeconds: 1,
-            expected: true,
           });
         }
-        parts.onAttested(error instanceof ControlRefusal ? 'Refused' : 'Failed');
-        if (error instanceof ControlRefusal) throw error;
-        throw new RequestProblem(503, 'CHP-7003', 'It cannot be checked now who this is.', {
-          cause: error,
-          retryAfterSeconds: 1,
-        });
-      } finally {
-        attestations -= 1;
-      }
+      });
     },
   );
 
@@ -136,6 +167,7 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
         name,
         response: reply.raw,
         source: bearer.sub,
+        sourceGone: () => attestor.isGone(podOf(bearer)),
         expiresMs: bearer.expiresMs,
         held,
         content,
@@ -196,38 +228,6 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     },
   );
 
-  server.post<{ Body: CertificateRequest }>(
-    '/v1/certificates',
-    {
-      schema: { body: certificateSchema, querystring: noQuerySchema },
-      config: { route: 'certificates' },
-      preHandler: requireFresh,
-    },
-    async (request) => service.certificate(await bearerOf(request), request.body.publicKey),
-  );
-
-  server.post<{ Body: AuthenticateRequest }>(
-    '/v1/authenticate',
-    {
-      schema: { body: authenticateSchema, querystring: noQuerySchema },
-      config: { route: 'authenticate' },
-      preHandler: requireFresh,
-    },
-    async (request) => {
-      await gatewayOf(request);
-      return service.authenticate(request.body);
-    },
-  );
-
-  server.get('/v1/jwks', { config: { route: 'jwks' } }, async (_request, reply) => {
-    reply.header('cache-control', `public, max-age=${jwksMaxAgeSeconds}`);
-    return keys.keys().jwks;
-  });
-}
-
-/** Throws ControlRefusal CHP-2007 when there is none. */
-export function tokenOf({ headers }: FastifyRequest): string {
-  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '')?.[1];
   const reports = new RateLimits(reportRate);
   server.post<{ Params: { targetUid: string }; Body: BackendReportRequest }>(
     '/v1/backends/:targetUid',
@@ -256,6 +256,39 @@ export function tokenOf({ headers }: FastifyRequest): string {
     },
   );
 
+  server.post<{ Body: CertificateRequest }>(
+    '/v1/certificates',
+    {
+      schema: { body: certificateSchema, querystring: noQuerySchema },
+      config: { route: 'certificates' },
+      preHandler: requireFresh,
+    },
+    async (request) => service.certificate(await bearerOf(request), request.body.publicKey),
+  );
+
+  const authentications = new BoundedCalls({ ...authenticateSlots, clock });
+  server.post<{ Body: AuthenticateRequest }>(
+    '/v1/authenticate',
+    {
+      schema: { body: authenticateSchema, querystring: noQuerySchema },
+      config: { route: 'authenticate' },
+      preHandler: requireFresh,
+    },
+    async (request) => {
+      const { sub } = await gatewayOf(request);
+      return authentications.run(sub, () => service.authenticate(request.body, sub));
+    },
+  );
+
+  server.get('/v1/jwks', { config: { route: 'jwks' } }, async (_request, reply) => {
+    reply.header('cache-control', `public, max-age=${jwksMaxAgeSeconds}`);
+    return keys.keys().jwks;
+  });
+}
+
+/** Throws ControlRefusal CHP-2007 when there is none. */
+export function tokenOf({ headers }: FastifyRequest): string {
+  const token = /^Bearer +([\w.~+/=-]+)$/i.exec(headers.authorization ?? '')?.[1];
   if (token !== undefined) return token;
   throw new ControlRefusal(
     'CHP-2007',

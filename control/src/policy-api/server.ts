@@ -41,12 +41,14 @@ export interface PolicyApiOptions {
   readonly installationKey: Buffer;
   readonly store: ResourceStore;
   readonly attestor: Attestor;
+  /** Programs come from addresses that others come from, too: no address has a share of its own. Default: not. */
+  readonly sharedAddresses?: boolean;
   /** Absent: gateways take ServiceAccount tokens alone. */
   readonly tickets?: TicketStore;
-  /** Who may claim which host; absent: each name is allowed. */
-  readonly rules?: GovernanceRules;
   /** What sidecars and gateways say of backends; absent: nobody asks. */
   readonly backends?: BackendReports;
+  /** Who may claim which host; absent: each name is allowed. */
+  readonly rules?: GovernanceRules;
   /** Default `cluster.local`. */
   readonly clusterDomain?: string;
   /** Host names that gateways are reached under, for their certificates. */
@@ -108,9 +110,9 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     attestor: options.attestor,
     tokens,
     ...(options.tickets !== undefined && { tickets: options.tickets }),
+    ...(options.backends !== undefined && { backends: options.backends }),
     installationKey,
     ...(issuer !== undefined && { issuer }),
-    ...(options.backends !== undefined && { backends: options.backends }),
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     gatewayNames: options.gatewayNames ?? [],
     maxPolicyAgeMs,
@@ -138,6 +140,9 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     tokens,
     keys,
     hub,
+    attestor: options.attestor,
+    sharedAddresses: options.sharedAddresses ?? false,
+    clock,
     fresh,
     onAttested: (outcome) => metrics.attestations.inc({ outcome }),
     onStream: (name) => {

@@ -80,7 +80,7 @@ describe('what one tenant makes does not keep others out', () => {
     const api = await service();
     const orders = state.targets().find(({ metadata }) => metadata.name === 'orders')!;
     const check = (user: string, secret: string) =>
-      api.authenticate({ user, secret, targetUid: orders.metadata.uid });
+      api.authenticate({ user, secret, targetUid: orders.metadata.uid }, 'gateway-0');
     for (const namespace of ['payments', 'a-tenant']) {
       const { uid } = state.identityOf(namespace, 'report')!.metadata;
       for (const user of ['report', `${namespace}/report`]) {

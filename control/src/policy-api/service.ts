@@ -199,11 +199,14 @@ export class PolicyService {
     return { certificateChain: chainPem, expiresAt: timeText(expiresMs) };
   }
 
-  /** Who showed that to a gateway. Throws ControlRefusal CHP-2001, the same one whatever is wrong. */
-  async authenticate(request: AuthenticateRequest): Promise<AuthenticateResponse> {
+  /**
+   * Who showed that to a gateway, whose pod's uid that is. Throws ControlRefusal CHP-2001, the same one whatever
+   * is wrong; TooMany.
+   */
+  async authenticate(request: AuthenticateRequest, gateway: string): Promise<AuthenticateResponse> {
     const { state, attestor, tickets } = this.#options;
     const { user, secret, targetUid } = request;
-    const workload = await attestor.authenticate(secret);
+    const workload = await attestor.authenticate(secret, gateway);
     if (workload !== undefined) {
       const { namespace, serviceAccount, pod, issuer, expiresMs } = workload;
       const identity = state.identityOf(namespace, serviceAccount);

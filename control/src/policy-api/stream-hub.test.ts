@@ -49,7 +49,12 @@ beforeEach(() => {
   });
 });
 
-afterEach(() => hub.close());
+afterEach(() => {
+  hub.close();
+  gonePods.clear();
+});
+
+const gonePods = new Set<string>();
 
 /** Opens a stream of that reader, and returns its end of the connection. */
 function open(
@@ -82,6 +87,7 @@ function open(
       name: 'policy',
       response: response as unknown as ServerResponse,
       source: reader.slice(0, 1),
+      sourceGone: () => gonePods.has(reader.slice(0, 1)),
       expiresMs: options.expiresMs ?? Number.POSITIVE_INFINITY,
       held: {},
       content: () => {
@@ -168,6 +174,16 @@ describe('a stream ends', () => {
   test('at once for a reader that has gone before', () => {
     open('a', { gone: true });
     expect([ends, told, [...hub.streams]]).toEqual([[undefined], [], []]);
+  });
+
+  test('when its pod is gone, and no other’s with it', () => {
+    const [one, other] = [open('a'), open('b')];
+    clock.advance(1000);
+    expect([one.writableEnded, other.writableEnded]).toEqual([false, false]);
+    gonePods.add('a');
+    clock.advance(1000);
+    expect([one.writableEnded, other.writableEnded]).toEqual([true, false]);
+    expect(ends).toEqual(['SourceGone']);
   });
 
   test('when the reader goes, and is not counted as ended here', () => {

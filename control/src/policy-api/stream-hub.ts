@@ -136,6 +136,7 @@ export class StreamHub {
   #endOf(stream: EventStream, upToDate: boolean, nowMs: number): StreamEnd | undefined {
     if (!upToDate) return 'Stale';
     if (stream.expiresMs <= nowMs) return 'TokenOver';
+    if (stream.sourceGone) return 'SourceGone';
     const { blockedSinceMs } = stream;
     return blockedSinceMs !== undefined && nowMs - blockedSinceMs >= slowMs ? 'Slow' : undefined;
   }

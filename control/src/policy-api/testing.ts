@@ -13,7 +13,7 @@ import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
 import { issueServing, newAuthority, readIssuer } from '../certificates/issue.ts';
 import type { ResourceStore } from '../store/resource-store.ts';
-import { type Attestor, type AuthenticatedWorkload, NotYetKnown } from './attestor.ts';
+import { type Attestor, type AuthenticatedWorkload, NotYetKnown, TooMany } from './attestor.ts';
 import { type PolicyApi, type PolicyApiOptions, startPolicyApi } from './server.ts';
 import { ensureSigningKey } from './signing-keys.ts';
 
@@ -43,14 +43,18 @@ export const plainAttestor: Attestor = {
       };
     }
     if (kind === 'starting') throw new NotYetKnown('the pod has no address yet');
+    if (kind === 'busy') throw new TooMany('too many tokens');
     if (kind === 'broken') throw new Error('the API server is away');
     throw new ControlRefusal('CHP-2006', 'Not one of ours.', 'Be one.', 'the token is unknown');
   },
   async authenticate(token): Promise<AuthenticatedWorkload | undefined> {
     const [kind, namespace = '', serviceAccount = ''] = token.split('.');
+    if (kind === 'busy') throw new TooMany('too many tokens');
     if (kind !== 'sa') return undefined;
     return { issuer: 'https://issuer.example', namespace, serviceAccount };
   },
+  stillThere: async () => true,
+  isGone: () => false,
 };
 
 export interface TestPolicyApi extends PolicyApi {
@@ -62,7 +66,12 @@ export interface TestPolicyApi extends PolicyApi {
   request(
     method: string,
     path: string,
-    options?: { token?: string; body?: unknown; raw?: string; headers?: Record<string, string> },
+    options?: {
+      token?: string;
+      body?: unknown;
+      raw?: string | Buffer;
+      headers?: Record<string, string>;
+    },
   ): Promise<{ status: number; headers: Record<string, unknown>; body: unknown; text: string }>;
   /** Serial number of the certificate that a new connection is shown. */
   certificate(): Promise<string>;

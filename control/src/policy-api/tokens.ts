@@ -8,7 +8,7 @@ import {
 } from '@chaperone/core/control/tokens.ts';
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
 import { errors, jwtVerify, SignJWT } from 'jose';
-import type { AttestedProgram } from './attestor.ts';
+import type { AttestedProgram, PodReference } from './attestor.ts';
 import type { KeySet, SigningKeys } from './signing-keys.ts';
 
 export const controlTokenMs = 10 * 60 * 1000;
@@ -29,6 +29,13 @@ export interface IssuedToken {
 export interface TokenBearer extends TokenClaims {
   readonly expiresMs: number;
 }
+
+/** The pod that it runs in. */
+export const podOf = ({ namespace, pod, sub }: TokenBearer): PodReference => ({
+  namespace,
+  name: pod,
+  uid: sub,
+});
 
 export class Tokens {
   readonly #keys: SigningKeys;
@@ -144,7 +151,8 @@ export class Tokens {
   }
 }
 
-function notValid(why: string): ControlRefusal {
+/** For a token that is not to be taken (any more). */
+export function notValid(why: string): ControlRefusal {
   return new ControlRefusal(
     'CHP-2007',
     'The token is not valid.',

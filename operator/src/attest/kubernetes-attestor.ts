@@ -4,8 +4,10 @@ import {
   type Attestor,
   type AuthenticatedWorkload,
   NotYetKnown,
+  type PodReference,
 } from '@chaperone/control/policy-api/attestor.ts';
 import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import { type ExpectedSidecar, inspectPod } from '../injection/inspect.ts';
 import { hasOwnNameServers } from '../injection/name-servers.ts';
 import { sidecarContainer, tokenAudience } from '../injection/names.ts';
@@ -13,16 +15,20 @@ import { type CheckedPod, podProblem } from '../injection/pod.ts';
 import type { KubernetesApi } from '../kubernetes/client.ts';
 import type { KubernetesObject } from '../kubernetes/object.ts';
 import { resourceTypes } from '../kubernetes/resource-types.ts';
+import { hasEnded, type LivePods, podLife } from './live-pods.ts';
 import { type ReviewedToken, reviewToken } from './token-review.ts';
+import { type ReviewOutcome, TokenReviews } from './token-reviews.ts';
 
 export interface KubernetesAttestorOptions {
   readonly api: KubernetesApi;
+  readonly pods: LivePods;
   readonly expected: ExpectedSidecar;
   /** `namespace/name` of ServiceAccounts that gateways run under. */
   readonly gatewayServiceAccounts: readonly string[];
   /** Whether a pod has to call from its own address. */
   readonly verifySourceAddress: boolean;
-  readonly nowMs: () => number;
+  readonly clock: Clock;
+  readonly onReview: (call: 'attest' | 'authenticate', outcome: ReviewOutcome) => void;
 }
 
 type BoundToken = ReviewedToken & Required<Pick<ReviewedToken, 'pod'>>;
@@ -31,14 +37,27 @@ type LivePod = CheckedPod & KubernetesObject;
 export class KubernetesAttestor implements Attestor {
   readonly #options: KubernetesAttestorOptions;
   readonly #gateways: ReadonlySet<string>;
+  /** Apart: callers of gateways must not keep sidecars from being recognised. */
+  readonly #programs: TokenReviews;
+  readonly #callers: TokenReviews;
 
   constructor(options: KubernetesAttestorOptions) {
+    const { api, clock, onReview } = options;
     this.#options = options;
+    const reviews = (call: 'attest' | 'authenticate'): TokenReviews =>
+      new TokenReviews({
+        audience: tokenAudience,
+        ask: (token, claims) => reviewToken(api, token, tokenAudience, claims),
+        clock,
+        onOutcome: (outcome) => onReview(call, outcome),
+      });
+    this.#programs = reviews('attest');
+    this.#callers = reviews('authenticate');
     this.#gateways = new Set(options.gatewayServiceAccounts);
   }
 
   async attest(token: string, address: string): Promise<AttestedProgram> {
-    const reviewed = await reviewToken(this.#options.api, token, tokenAudience);
+    const { reviewed } = await this.#programs.review(token, address);
     if (reviewed === undefined) {
       throw refusal(
         'The ServiceAccount token is not valid.',
@@ -61,11 +80,13 @@ export class KubernetesAttestor implements Attestor {
     };
   }
 
-  async authenticate(token: string): Promise<AuthenticatedWorkload | undefined> {
-    const reviewed = await reviewToken(this.#options.api, token, tokenAudience);
+  async authenticate(token: string, gateway: string): Promise<AuthenticatedWorkload | undefined> {
+    const { reviewed, cached } = await this.#callers.review(token, gateway);
     if (reviewed === undefined) return undefined;
     const { issuer, namespace, serviceAccount, pod, expiresMs } = reviewed;
-    if (pod !== undefined) {
+    if (pod !== undefined && cached) {
+      if (!(await this.stillThere({ namespace, ...pod }))) return undefined;
+    } else if (pod !== undefined) {
       try {
         await this.#livePod({ ...reviewed, pod });
       } catch (error) {
@@ -78,13 +99,21 @@ export class KubernetesAttestor implements Attestor {
       namespace,
       serviceAccount,
       ...(pod !== undefined && { pod }),
-      ...(expiresMs !== undefined && { expiresMs }),
+      expiresMs,
     };
+  }
+
+  stillThere(pod: PodReference): Promise<boolean> {
+    return this.#options.pods.stillThere(pod);
+  }
+
+  isGone(pod: PodReference): boolean {
+    return this.#options.pods.isGone(pod);
   }
 
   /** The pod itself, not one that has its name now; it runs. */
   async #livePod({ namespace, serviceAccount, pod: bound }: BoundToken): Promise<LivePod> {
-    const { api, nowMs } = this.#options;
+    const { api, clock } = this.#options;
     const name = `${namespace}/${bound.name}`;
     const pod = await api.find<LivePod>(resourceTypes.Pod, namespace, bound.name);
     if (pod === undefined || pod.metadata.uid !== bound.uid) {
@@ -92,11 +121,7 @@ export class KubernetesAttestor implements Attestor {
     }
     const problem = podProblem(pod);
     if (problem !== undefined) throw new Error(`pod ${name} cannot be read: ${problem}`);
-    const { phase } = pod.status ?? {};
-    const { deletionTimestamp } = pod.metadata;
-    // In its grace period, which that time is the end of, it still finishes its work.
-    const gone = deletionTimestamp !== undefined && Date.parse(deletionTimestamp) <= nowMs();
-    if (gone || phase === 'Succeeded' || phase === 'Failed') {
+    if (hasEnded(podLife(pod), clock.nowMs())) {
       throw refusal(`Pod ${name} has ended.`, startAnew);
     }
     if (pod.spec.serviceAccountName !== serviceAccount) {

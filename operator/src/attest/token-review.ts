@@ -1,6 +1,7 @@
 /** Whose ServiceAccount token that is, by the API server's word. */
 import type { KubernetesApi } from '../kubernetes/client.ts';
 import { resourceTypes } from '../kubernetes/resource-types.ts';
+import type { TokenClaims } from './token-claims.ts';
 
 export interface ReviewedToken {
   readonly issuer: string;
@@ -10,7 +11,7 @@ export interface ReviewedToken {
   readonly pod?: { readonly name: string; readonly uid: string };
   readonly node?: string;
   /** Epoch ms. */
-  readonly expiresMs?: number;
+  readonly expiresMs: number;
 }
 
 interface ReviewStatus {
@@ -26,16 +27,15 @@ const extraPrefix = 'authentication.kubernetes.io/';
 const username = /^system:serviceaccount:([a-z0-9.-]+):([a-z0-9.-]+)$/;
 
 /**
- * Undefined for what is no valid ServiceAccount token of that audience. Throws ApiError when the API server
- * cannot be asked. Its word may be 10 s old: a pod that a token is bound to may be gone.
+ * Undefined for what is no valid ServiceAccount token of that audience. `claims`: its own. Throws ApiError when
+ * the API server cannot be asked. Its word may be 10 s old: a pod that a token is bound to may be gone.
  */
 export async function reviewToken(
   api: KubernetesApi,
   token: string,
   audience: string,
+  claims: TokenClaims,
 ): Promise<ReviewedToken | undefined> {
-  const claims = claimsOf(token);
-  if (claims === undefined) return undefined;
   const { status = {} } = await api.create<{ readonly status?: ReviewStatus }>(
     resourceTypes.TokenReview,
     {
@@ -54,31 +54,11 @@ export async function reviewToken(
   const extra = (name: string): string | undefined => status.user?.extra?.[extraPrefix + name]?.[0];
   const [pod, uid, node] = [extra('pod-name'), extra('pod-uid'), extra('node-name')];
   return {
-    issuer: claims.iss,
+    issuer: claims.issuer,
     namespace,
     serviceAccount,
     ...(pod !== undefined && uid !== undefined && { pod: { name: pod, uid } }),
     ...(node !== undefined && { node }),
-    ...(claims.exp !== undefined && { expiresMs: claims.exp * 1000 }),
+    expiresMs: claims.expiresMs,
   };
-}
-
-const maxTokenChars = 16 * 1024;
-
-/**
- * What a token says of itself; only to be believed once it is reviewed. What has not the form of a JWT (a
- * ticket, a mistyped password) is not sent to the API server at all.
- */
-function claimsOf(
-  token: string,
-): { readonly iss: string; readonly exp: number | undefined } | undefined {
-  const parts = token.split('.');
-  if (parts.length !== 3 || token.length > maxTokenChars) return undefined;
-  try {
-    const { iss, exp } = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString('utf8'));
-    if (typeof iss !== 'string') return undefined;
-    return { iss, exp: Number.isSafeInteger(exp) ? exp : undefined };
-  } catch {
-    return undefined;
-  }
 }

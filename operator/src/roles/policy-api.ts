@@ -9,7 +9,7 @@
  * | chaperone.dev machineidentities, targets, accesspolicies, maskingrules | get list watch | cluster |
  * | chaperone.dev targets/status, maskingrules/status | get patch | cluster |
  * | namespaces | get list watch | cluster |
- * | pods | get | cluster |
+ * | pods | get list watch | cluster |
  * | authentication.k8s.io tokenreviews | create | cluster |
  * | events.k8s.io events | create patch | cluster |
  * | secrets, configmaps | get list watch | each of targetNamespaces |
@@ -24,12 +24,15 @@ import { watchedKinds } from '@chaperone/control/controllers/snapshot.ts';
 import { startPolicyApi } from '@chaperone/control/policy-api/server.ts';
 import type { RelayConfig } from '@chaperone/control/relay/relay.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { attestMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
+import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
+import { LivePods, podLife } from '../attest/live-pods.ts';
 import type { PolicyApiConfig } from '../config.ts';
-import { RecurringLead } from '../runtime/recurring-lead.ts';
-import type { Part } from '../runtime/lifecycle.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
 import { resourceTypes } from '../kubernetes/resource-types.ts';
+import type { Part } from '../runtime/lifecycle.ts';
+import { RecurringLead } from '../runtime/recurring-lead.ts';
 import type { Program } from './program.ts';
 import { addStatuses } from './statuses.ts';
 
@@ -53,7 +56,6 @@ export async function startPolicyApiRole(
     kinds: ['Target', 'MaskingRule'],
     statuses: { rules, backends },
   });
-  const { leaseName: name, namespace } = config;
   const { store } = statuses;
   /** Reports go to who leads, as it alone has to have all of them. */
   const takeReports: Part = {
@@ -61,12 +63,27 @@ export async function startPolicyApiRole(
     stop: () => backends.stop(),
   };
   const parts = (): readonly Part[] => [...statuses.parts(), takeReports];
+  const { leaseName: name, namespace } = config;
   const { identity, random, metrics } = program;
   // Who loses the lead goes on serving: sidecars hang on it, and an API server that is away loses it for all.
   manager.add(
     new RecurringLead({ api, namespace, name, identity, parts, clock, random, logger, metrics }),
   );
-  const fresh = (): boolean => (store.ageMs() ?? Number.POSITIVE_INFINITY) <= maxStaleMs;
+  const { tokenReviews } = registerMetrics(registry, attestMetrics);
+  const pods = new Reflector({
+    api,
+    type: resourceTypes.Pod,
+    transform: podLife,
+    clock,
+    random,
+    logger,
+    metrics,
+  });
+  program.addCache(pods, [pods]);
+  const fresh = (): boolean =>
+    [store.ageMs(), pods.health().ageMs].every(
+      (ageMs) => ageMs !== undefined && ageMs <= maxStaleMs,
+    );
   readiness.check('policy', () => (fresh() ? undefined : 'the caches may be out of date'));
   const serving = readiness.gate('server');
   await manager.start();
@@ -80,6 +97,11 @@ export async function startPolicyApiRole(
     store,
     attestor: new KubernetesAttestor({
       api,
+      pods: new LivePods({
+        cached: (podNamespace, podName) => pods.get(podNamespace, podName),
+        find: (podNamespace, podName) => api.find(resourceTypes.Pod, podNamespace, podName),
+        clock,
+      }),
       expected: {
         sidecarImage: config.sidecarImage,
         ...(config.policyApiUrl !== undefined && { policyApiUrl: config.policyApiUrl }),
@@ -88,8 +110,11 @@ export async function startPolicyApiRole(
       },
       gatewayServiceAccounts: config.gatewayServiceAccounts,
       verifySourceAddress: config.verifySourceAddress,
-      nowMs: () => clock.nowMs(),
+      clock,
+      onReview: (call, outcome) => tokenReviews.inc({ call, outcome }),
     }),
+    sharedAddresses: !config.verifySourceAddress,
+    backends,
     rules,
     clusterDomain: config.clusterDomain,
     gatewayNames: config.gatewayNames,
@@ -121,7 +146,6 @@ function readInstallationKey(path: string): Buffer {
   try {
     key = readFileSync(path);
   } catch (cause) {
-    backends,
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ChaperoneError('CHP-1004', `the installation's key cannot be read: ${reason}`, {
       cause,

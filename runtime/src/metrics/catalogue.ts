@@ -496,15 +496,6 @@ export const policyApiMetrics = {
     help: 'Streams ended from here: the token was over, the source opened too many, its end was too slow to read, its pod is gone, this replica was not up to date, or it stopped.',
     labels: { cause: ['TokenOver', 'Displaced', 'Slow', 'SourceGone', 'Stale', 'Stopping'] },
   },
-  tokenReviews: {
-    type: 'counter',
-    name: 'chaperone_policy_api_token_reviews_total',
-    help: 'ServiceAccount tokens shown, by call: what the API server said (Valid, Invalid, Failed: it could not be asked), or why it was not asked (Cached; Unlikely: by its own claims no token of ours that is still good; Overloaded).',
-    labels: {
-      call: ['attest', 'authenticate'],
-      outcome: ['Valid', 'Invalid', 'Failed', 'Cached', 'Unlikely', 'Overloaded'],
-    },
-  },
   snapshots: {
     type: 'counter',
     name: 'chaperone_policy_api_snapshots_total',
@@ -534,6 +525,19 @@ export const policyApiMetrics = {
     name: 'chaperone_policy_api_relay_batches_total',
     help: 'Batches of events offered to the relay: taken, refused for want of room, forwarded to the collector, or lost because the collector would not have them.',
     labels: { outcome: ['Taken', 'Refused', 'Forwarded', 'Lost'] },
+  },
+} as const satisfies Record<string, MetricEntry>;
+
+/** What recognising programs and callers by their ServiceAccount tokens counts, in a cluster. */
+export const attestMetrics = {
+  tokenReviews: {
+    type: 'counter',
+    name: 'chaperone_policy_api_token_reviews_total',
+    help: 'ServiceAccount tokens shown, by call: what the API server said (Valid, Invalid, Failed: it could not be asked), or why it was not asked (Cached; Unlikely: by its own claims no token of ours that is still good; Overloaded).',
+    labels: {
+      call: ['attest', 'authenticate'],
+      outcome: ['Valid', 'Invalid', 'Failed', 'Cached', 'Unlikely', 'Overloaded'],
+    },
   },
 } as const satisfies Record<string, MetricEntry>;
 
