@@ -463,7 +463,7 @@ export interface TargetSpec {
 export interface TargetStatus {
   /** The generation that this status speaks of. */
   readonly observedGeneration?: number;
-  /** Ready; CredentialsResolved (the Secret is there, complete and marked for this target). */
+  /** Ready; CredentialsResolved (the Secret is there, complete and marked for this target); BackendReachable (sidecars and gateways that tried lately could connect and log in; absent before anybody has tried). */
   readonly conditions?: readonly Condition[];
   /** Version of the credential that is lent now. */
   readonly credentialVersion?: string;

@@ -320,6 +320,7 @@ export class PostgresProxy {
       if (outcome !== undefined) report(outcome);
       throw error;
     }
+    report('Connected');
     const recorder = recorders.openSession();
     opening.recorder = recorder;
     opening.backend = backend;
