@@ -40,6 +40,8 @@ export class Gatekeeper {
   readonly #isStale: (identityUid: string) => boolean;
   /** By identity and target: the limits' scope within this proxy. */
   readonly #counters = new Map<string, LimitCounter>();
+  /** The same by policy, of which there are several in an identity's life: asked for at each statement. */
+  readonly #counterOf = new WeakMap<TargetPolicy, LimitCounter>();
   readonly #sessions = new Map<string, number>();
 
   /** `isStale`: whether the policy of that identity is too old to be enforced. */
@@ -95,7 +97,7 @@ export class Gatekeeper {
    * policy that allowed it is too old.
    */
   admit(policy: TargetPolicy, statement: Admissible): Refusal | undefined {
-    const { failure } = this.#recorder.state();
+    const { failure } = this.#recorder;
     if (failure !== undefined) {
       return {
         verdict: 'Deny',
@@ -161,9 +163,12 @@ export class Gatekeeper {
   }
 
   #counter(policy: TargetPolicy): LimitCounter {
+    const known = this.#counterOf.get(policy);
+    if (known !== undefined) return known;
     const scope = scopeOf(policy);
     let counter = this.#counters.get(scope);
     if (counter === undefined) this.#counters.set(scope, (counter = new LimitCounter()));
+    this.#counterOf.set(policy, counter);
     return counter;
   }
 }

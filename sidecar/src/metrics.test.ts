@@ -21,6 +21,8 @@ test('what was added up is there whenever it is asked for, and counts once', asy
   metrics.refused('DeniedByRule');
   metrics.completed('Ok', 7);
   metrics.bytesIn(10);
+  metrics.maskedCells('Partial', 3);
+  for (const seconds of [1e-6, 5e-6, 6e-6, 1]) metrics.decisionSeconds('hit', seconds);
   metrics.backendFailed('CHP-2011');
   for (const more of [0, 1]) {
     if (more === 1) {
@@ -39,6 +41,13 @@ test('what was added up is there whenever it is asked for, and counts once', asy
       'chaperone_backend_failures_total{code="CHP-5004"} 0',
       `chaperone_statements_total{outcome="Ok"} ${1 + more}`,
       `chaperone_rows_total ${7 + more}`,
+      'chaperone_masked_cells_total{transform="Partial"} 3',
+      'chaperone_decision_duration_seconds_bucket{le="0.000005",cache="hit"} 2',
+      'chaperone_decision_duration_seconds_bucket{le="0.00001",cache="hit"} 3',
+      'chaperone_decision_duration_seconds_bucket{le="0.05",cache="hit"} 3',
+      'chaperone_decision_duration_seconds_bucket{le="+Inf",cache="hit"} 4',
+      'chaperone_decision_duration_seconds_count{cache="hit"} 4',
+      'chaperone_decision_duration_seconds_count{cache="miss"} 0',
     ]) {
       expect(lines).toContain(line);
     }

@@ -1,7 +1,10 @@
 import type { OperationDecided, SessionClosed } from '@chaperone/core/events/types.ts';
 import { proxyMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
+import { TalliedHistogram } from '@chaperone/runtime/metrics/tallied-histogram.ts';
 import type { Registry } from 'prom-client';
+
+const { decisionSeconds, ...registered } = proxyMetrics;
 
 type Verdict = OperationDecided['verdict'];
 
@@ -10,7 +13,8 @@ type Verdict = OperationDecided['verdict'];
  * added up here and given to the registry when it is asked, since a labelled increment costs a microsecond.
  */
 export class ProxyMetrics {
-  readonly #set: ReturnType<typeof registerMetrics<typeof proxyMetrics>>;
+  readonly #set: ReturnType<typeof registerMetrics<typeof registered>>;
+  readonly #decisionSeconds: TalliedHistogram<'hit' | 'miss'>;
   #bytesIn = 0;
   #bytesOut = 0;
   #rows = 0;
@@ -21,14 +25,17 @@ export class ProxyMetrics {
     RequireApproval: new Map(),
   };
   readonly #outcomes = new Map<string, number>();
+  readonly #maskedCells = new Map<string, number>();
 
   constructor(registry: Registry) {
-    const set = registerMetrics(registry, proxyMetrics);
+    const set = registerMetrics(registry, registered);
     this.#set = set;
+    this.#decisionSeconds = new TalliedHistogram(registry, decisionSeconds);
     // Rows stand before bytes in the catalogue, and so bring both up to date.
     Object.assign(set.rows, { collect: () => this.#collectFlow() });
     Object.assign(set.decisions, { collect: () => this.#collectDecisions() });
     Object.assign(set.statements, { collect: () => this.#collectOutcomes() });
+    Object.assign(set.maskedCells, { collect: () => this.#collectMaskedCells() });
   }
 
   #collectFlow(): void {
@@ -52,6 +59,13 @@ export class ProxyMetrics {
     this.#outcomes.clear();
   }
 
+  #collectMaskedCells(): void {
+    for (const [transform, cells] of this.#maskedCells) {
+      this.#set.maskedCells.inc({ transform }, cells);
+    }
+    this.#maskedCells.clear();
+  }
+
   bytesIn(count: number): void {
     this.#bytesIn += count;
   }
@@ -73,7 +87,7 @@ export class ProxyMetrics {
   }
 
   decisionSeconds(cache: 'hit' | 'miss', seconds: number): void {
-    this.#set.decisionSeconds.observe({ cache }, seconds);
+    this.#decisionSeconds.observe(cache, seconds);
   }
 
   completed(outcome: string, rows: number): void {
@@ -82,7 +96,7 @@ export class ProxyMetrics {
   }
 
   maskedCells(transform: string, cells: number): void {
-    this.#set.maskedCells.inc({ transform }, cells);
+    count(this.#maskedCells, transform, cells);
   }
 
   opened(): void {
@@ -123,6 +137,6 @@ export class ProxyMetrics {
   }
 }
 
-function count(counts: Map<string, number>, key: string): void {
-  counts.set(key, (counts.get(key) ?? 0) + 1);
+function count(counts: Map<string, number>, key: string, by = 1): void {
+  counts.set(key, (counts.get(key) ?? 0) + by);
 }

@@ -56,6 +56,23 @@ function shorten(body: EventBody): string {
   return json;
 }
 
+/** Decisions are made once and recorded often: the text of such a body, escaped. It never changes. */
+const decisions = new WeakMap<EventBody, string>();
+
+/** The inner text of a body's JSON object; undefined when it is too long. */
+function innerJson(body: EventBody): string | undefined {
+  const known = decisions.get(body);
+  if (known !== undefined) return known;
+  const whole = JSON.stringify(body);
+  // Escaping first would cost minutes where a body is as large as a statement can make it.
+  if (whole.length > maxBodyChars) return undefined;
+  const json = safeJson(body, whole);
+  if (json.length > maxBodyChars) return undefined;
+  const inner = json.slice(1, -1);
+  if (body.type === 'OperationDecided') decisions.set(body, inner);
+  return inner;
+}
+
 /**
  * The metadata line of an event, without its newline: one JSON object of envelope, body, `parts` (name →
  * HMAC, hex) and `truncated` (name → size before cutting). These exact bytes are what is stored, hashed
@@ -69,15 +86,13 @@ export function encodeLine(
   parts: string,
   truncated: string,
 ): string {
-  const whole = JSON.stringify(body);
   let cut = truncated;
-  // Escaping first would cost minutes where a body is as large as a statement can make it.
-  let json = whole.length > maxBodyChars ? undefined : safeJson(body, whole);
-  if (json === undefined || json.length > maxBodyChars) {
-    cut = `${cut === '' ? '' : `${cut},`}"line":${whole.length}`;
-    json = shorten(body);
+  let json = innerJson(body);
+  if (json === undefined) {
+    cut = `${cut === '' ? '' : `${cut},`}"line":${JSON.stringify(body).length}`;
+    json = shorten(body).slice(1, -1);
   }
   const envelope = `{"eventVersion":${eventVersion},"id":"${header.id}","session":"${header.session}","seq":${header.seq},"time":"${header.time}",`;
   const tail = `${parts === '' ? '' : `,"parts":{${parts}}`}${cut === '' ? '' : `,"truncated":{${cut}}`}}`;
-  return envelope + json.slice(1, -1) + tail;
+  return envelope + json + tail;
 }

@@ -12,6 +12,10 @@ class Plan implements PlannedMask {
   readonly typeOid?: number;
   readonly description: string;
   readonly #make: (typeOid: number | undefined, format: FieldFormat) => FieldMask | undefined;
+  /** Made last. A mask keeps nothing from one `write` to the next, so results may share it. */
+  #bound:
+    | { readonly typeOid: number | undefined; readonly format: FieldFormat; mask?: FieldMask }
+    | undefined;
 
   constructor(
     rule: RuleRef,
@@ -26,7 +30,13 @@ class Plan implements PlannedMask {
   }
 
   bind(typeOid: number | undefined, format: FieldFormat): FieldMask | undefined {
-    return this.#make(typeOid, format);
+    const known = this.#bound;
+    if (known !== undefined && known.typeOid === typeOid && known.format === format) {
+      return known.mask;
+    }
+    const mask = this.#make(typeOid, format);
+    this.#bound = { typeOid, format, ...(mask && { mask }) };
+    return mask;
   }
 }
 

@@ -13,7 +13,8 @@ export type FieldFormat = 0 | 1;
  * bytes written, or NULL_FIELD. `dst` has at least `maxLength(end - start)` bytes free from `at`. `dst` may
  * be `src` with `at <= start` (masking in place); the caller then guarantees that
  * `at + maxLength(end - start) <= end`, and `write` must be correct under that overlap.
- * Never called for a NULL field: NULL stays NULL.
+ * Never called for a NULL field: NULL stays NULL. Results share a mask: but for `lastHit`, which is read at
+ * once, it keeps nothing from one call to the next.
  */
 export interface FieldMask {
   readonly rule: RuleRef;

@@ -71,8 +71,16 @@ export function recorderMetricsFor(
   registry: Registry,
 ): RecorderMetrics & { follow(recorder: SpoolRecorder): void } {
   const metrics = registerMetrics(registry, recorderMetrics);
+  // Several a statement: added up here, and given to the registry when it is asked.
+  const recorded = new Map<string, number>();
+  Object.assign(metrics.recorded, {
+    collect() {
+      for (const [type, count] of recorded) metrics.recorded.inc({ type }, count);
+      recorded.clear();
+    },
+  });
   return {
-    recorded: (type) => metrics.recorded.inc({ type }),
+    recorded: (type) => void recorded.set(type, (recorded.get(type) ?? 0) + 1),
     shipped: (events) => metrics.shipped.inc(events),
     lost: (events) => metrics.lost.inc(events),
     shipFailed: () => metrics.shipFailures.inc(),

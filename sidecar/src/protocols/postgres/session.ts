@@ -400,7 +400,6 @@ export class PostgresSession {
         recordResults: this.#view.policy.bundle.session.recording === 'Full',
         rows: 0,
         bytes: 0,
-        masked: new Map(),
       }),
       eventName: (decision) => `session ${recorder.id}, event ${decision}`,
       decidedIn: (cache, microseconds) => metrics.decisionSeconds(cache, microseconds / 1e6),
@@ -512,11 +511,12 @@ export class PostgresSession {
     this.#rows += execution.rows;
     this.#bytes += execution.bytes;
     metrics.completed(outcome, execution.rows);
-    for (const { ref, transform } of execution.masked.size === 0
-      ? []
-      : this.#view.policy.bundle.masks) {
-      const cells = execution.masked.get(`${ref.namespace}/${ref.object}`);
-      if (cells !== undefined) metrics.maskedCells(transform.type, cells);
+    const { masked } = execution;
+    if (masked !== undefined) {
+      for (const { ref, transform } of this.#view.policy.bundle.masks) {
+        const cells = masked.get(`${ref.namespace}/${ref.object}`);
+        if (cells !== undefined) metrics.maskedCells(transform.type, cells);
+      }
     }
     gatekeeper.countRows(this.#view.policy, execution.obligations, execution.rows);
     const recording = execution.recordResults ? recorder.endResult(execution.decision) : [];
@@ -527,7 +527,7 @@ export class PostgresSession {
       ...(outcome === 'Error' && execution.sqlstate && { sqlstate: execution.sqlstate }),
       rows: execution.rows,
       bytes: execution.bytes,
-      masked: [...execution.masked].map(([rule, cells]) => ({ rule, cells })),
+      masked: masked === undefined ? [] : Array.from(masked, ([rule, cells]) => ({ rule, cells })),
       durationUs: clock.monotonicUs() - execution.startedUs,
       ...(recording.length > 0 && { recording }),
     });

@@ -31,8 +31,8 @@ export interface Execution {
   cut?: Cut | undefined;
   /** SQLSTATE of the first error. */
   sqlstate?: string;
-  /** Masked cells by masking rule, `namespace/name`. */
-  readonly masked: Map<string, number>;
+  /** Masked cells by masking rule, `namespace/name`; made with the first. */
+  masked?: Map<string, number>;
 }
 
 /** One statement of an execution, with what its result needs. */

@@ -124,7 +124,7 @@ export class ResponseFlow {
   complete(execution: Execution, runs: readonly StatementRun[], outcome: Outcome): void {
     if (outcome !== 'Ok') {
       for (const run of runs) {
-        if (run.masker !== undefined && execution.masked.size === 0) {
+        if (run.masker !== undefined && execution.masked === undefined) {
           countCells(execution, run.masker.masks, run.masker.cells);
         }
       }
@@ -139,13 +139,15 @@ export function countCells(
   masks: readonly ({ readonly rule: RuleRef } | null)[],
   cells: number[],
 ): void {
-  masks.forEach((mask, column) => {
+  for (let column = 0; column < masks.length; column += 1) {
+    const mask = masks[column];
     const count = cells[column] ?? 0;
-    if (mask === null || count === 0) return;
+    if (!mask || count === 0) continue;
+    execution.masked ??= new Map();
     const name = `${mask.rule.namespace}/${mask.rule.object}`;
     execution.masked.set(name, (execution.masked.get(name) ?? 0) + count);
     cells[column] = 0;
-  });
+  }
 }
 
 /** Whether code of the target's owner may have written the report; where that is not known, it may. */

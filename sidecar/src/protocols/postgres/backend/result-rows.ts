@@ -1,14 +1,11 @@
 import type { PlannedMask } from '@chaperone/core/masking/types.ts';
-import {
-  type ColumnDescription,
-  parseCopyResponse,
-  parseRowDescription,
-} from '../messages/backend-reader.ts';
+import { parseCopyResponse } from '../messages/backend-reader.ts';
 import { HEADER_BYTES, MAX_LARGE_BYTES } from '../messages/frame.ts';
 import { formatAt } from '../messages/frontend-reader.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { Backend } from '../messages/types.ts';
 import { CopyMasker } from './copy-masker.ts';
+import { type Description, describe } from './descriptions.ts';
 import type {
   Cut,
   DescribeExpectation,
@@ -17,7 +14,6 @@ import type {
   StatementRun,
 } from './expectation.ts';
 import { bindMasks } from './mask-binding.ts';
-import { checkProvenance } from './provenance.ts';
 import { type ResponseFlow, unexpected } from './response-flow.ts';
 
 /** Results: described, masked row by row, counted, and cut at the limits. */
@@ -114,8 +110,8 @@ export class ResultRows {
 
   /** The RowDescription of a statement in a simple Query. */
   describe(run: StatementRun, execution: Execution, view: Buffer, at: number, end: number): void {
-    const columns = parseRowDescription(view, at + HEADER_BYTES, end);
-    const cut = this.#bindColumns(run, columns);
+    const planned = run.decided.permit?.masks.columns ?? [];
+    const cut = this.#bindColumns(run, planned, this.#describe(planned, view, at, end));
     if (cut !== undefined) {
       this.#flow.cut(execution, cut);
       return;
@@ -125,9 +121,11 @@ export class ResultRows {
     this.#flow.pass(at, end);
   }
 
-  #bindColumns(run: StatementRun, columns: readonly ColumnDescription[]): Cut | undefined {
-    const planned: readonly (PlannedMask | null)[] = run.decided.permit?.masks.columns ?? [];
-    const leak = this.#leak(columns, planned);
+  #bindColumns(
+    run: StatementRun,
+    planned: readonly (PlannedMask | null)[],
+    { columns, leak }: Description,
+  ): Cut | undefined {
     if (leak !== undefined) return this.#flow.events.undeliverable(leak.rule, leak.why);
     const types = columns.map((column) => column.typeOid);
     const bound = bindMasks(planned, types, (index) => columns[index]!.format);
@@ -137,13 +135,14 @@ export class ResultRows {
     return undefined;
   }
 
-  #leak(
-    columns: readonly ColumnDescription[],
+  #describe(
     planned: readonly (PlannedMask | null)[],
-  ): ReturnType<typeof checkProvenance> {
-    const { policy, catalog } = this.#flow.state.context.key;
-    if (policy.bundle.target.enforcement === 'Observe') return undefined;
-    return checkProvenance(columns, planned, policy.maskSet, catalog, this.#flow.events.nowMs());
+    view: Buffer,
+    at: number,
+    end: number,
+  ): Description {
+    const { state, events } = this.#flow;
+    return describe(planned, state.context.key, view, at, end, events.nowMs());
   }
 
   /** The CopyOutResponse of a COPY … TO STDOUT. */
@@ -179,9 +178,8 @@ export class ResultRows {
   }
 
   /** Rows of a prepared statement come without a description of their own, so this one is checked. */
-  checkDescription(describe: DescribeExpectation, view: Buffer, at: number, end: number): void {
-    const columns = parseRowDescription(view, at + HEADER_BYTES, end);
-    const leak = this.#leak(columns, describe.planned);
+  checkDescription(expectation: DescribeExpectation, view: Buffer, at: number, end: number): void {
+    const { leak } = this.#describe(expectation.planned, view, at, end);
     if (leak !== undefined) this.#flow.events.leaking(leak.rule, leak.why);
   }
 }

@@ -25,13 +25,29 @@ export class Meanings {
     string,
     { readonly seen: Map<string, StatementAnalysis>; all: StatementAnalysis }
   >();
+  /** The last answer: most statements mean the same each time. */
+  #last:
+    | {
+        readonly searchPath: readonly string[];
+        readonly current: StatementAnalysis;
+        readonly all: StatementAnalysis;
+      }
+    | undefined;
 
   /**
    * Adds what it means now, and returns all that it may mean under this path as one analysis; undefined when
    * these do not go together or are too many.
    */
   under(searchPath: readonly string[], current: StatementAnalysis): StatementAnalysis | undefined {
-    const path = JSON.stringify(searchPath);
+    if (searchPath === this.#last?.searchPath && current === this.#last.current) {
+      return this.#last.all;
+    }
+    const all = this.#under(JSON.stringify(searchPath), current);
+    this.#last = all && { searchPath, current, all };
+    return all;
+  }
+
+  #under(path: string, current: StatementAnalysis): StatementAnalysis | undefined {
     const known = this.#byPath.get(path);
     if (known === undefined) {
       if (this.#byPath.size >= maxMeanings) return undefined;

@@ -57,8 +57,18 @@ const maxNameBytes = 63;
 const maxNames = 10_000;
 const maxTextChars = 16 * 1024 * 1024;
 
+/** The bytes of a name that count, one character each. */
 function keyOf(name: string): string {
+  // Most names are short and ASCII, and are asked for several times a statement.
+  if (name.length <= maxNameBytes && isAscii(name)) return name;
   return Buffer.from(name).toString('latin1', 0, maxNameBytes);
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index += 1) {
+    if (text.charCodeAt(index) > 0x7f) return false;
+  }
+  return true;
 }
 
 /** What is answered and not taken back stays, so nothing beneath it is needed. */

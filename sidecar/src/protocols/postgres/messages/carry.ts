@@ -1,7 +1,9 @@
+const nothing: Buffer = Buffer.alloc(0);
+
 /** Joins the unfinished message at the end of one chunk with the next chunk, without copying twice. */
 export class Carry {
   /** Bytes kept are `#buffer[0, #length)`. */
-  #buffer: Buffer = Buffer.alloc(0);
+  #buffer: Buffer = nothing;
   #length = 0;
 
   get length(): number {
@@ -26,7 +28,7 @@ export class Carry {
   keep(joined: Buffer, consumed: number): void {
     const rest = joined.length - consumed;
     if (rest === 0) {
-      this.#buffer = Buffer.alloc(0);
+      this.#buffer = nothing;
       this.#length = 0;
       return;
     }
