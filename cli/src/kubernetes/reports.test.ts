@@ -293,3 +293,23 @@ describe('text', () => {
     ]);
   });
 });
+
+test('a Deny from elsewhere is shown with the identities of its own namespace alone, for which it counts', () => {
+  const own = {
+    ...identity,
+    metadata: { ...identity.metadata, namespace: 'elsewhere', name: 'own' },
+  };
+  const foreign = raw('AccessPolicy', 'elsewhere/block', {
+    spec: {
+      subjects: { namespaces: ['payments', 'elsewhere'] },
+      targetRefs: [{ name: 'orders-db', namespace: 'data' }],
+      rules: [{ name: 'no', action: 'Deny', classes: ['Read'], resources: ['**'] }],
+    },
+  });
+  const objects = [...namespaces, identity, own, target, foreign];
+  const everywhere = statusReport(cluster([], objects, { namespace: undefined }), nowMs);
+  expect(everywhere.policies).toMatchObject([
+    { policy: 'elsewhere/block', targets: ['data/orders-db'], identities: ['elsewhere/own'] },
+  ]);
+  expect(statusReport(cluster([], objects), nowMs).policies).toEqual([]);
+});

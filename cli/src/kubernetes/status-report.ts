@@ -1,6 +1,7 @@
 /** What is governed, by what, and what is broken: `chaperone status`, as data. Pure. */
-import { appliesTo, attachment } from '@chaperone/control/controllers/attachment.ts';
-import { objectKey } from '@chaperone/control/controllers/snapshot.ts';
+import { appliesTo, attachment, countsFor } from '@chaperone/control/controllers/attachment.ts';
+import { objectKey, type Snapshot } from '@chaperone/control/controllers/snapshot.ts';
+import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import {
   type Broken,
   brokenPods,
@@ -12,7 +13,14 @@ import {
 } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { brokenComponents } from './components.ts';
-import { type JudgedPod, judgePods, openTargets, type Target, workloadOf } from './judgement.ts';
+import {
+  type Identity,
+  type JudgedPod,
+  judgePods,
+  openTargets,
+  type Target,
+  workloadOf,
+} from './judgement.ts';
 import { brokenNamespaces } from './namespace-targets.ts';
 
 export interface WorkloadRow {
@@ -100,7 +108,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
   const targets = targetsInSight(cluster);
   const policies = snapshot
     .all('AccessPolicy')
-    .filter((policy) => here(policy) || identities.some((identity) => appliesTo(policy, identity)));
+    .filter((policy) => here(policy) || identities.some(concernedBy(policy, snapshot)));
   const masks = snapshot
     .all('MaskingRule')
     .filter(
@@ -141,7 +149,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
       targets: counting(policy).map(objectKey),
       identities: snapshot
         .all('MachineIdentity')
-        .filter((identity) => appliesTo(policy, identity))
+        .filter(concernedBy(policy, snapshot))
         .map(objectKey),
     })),
     masks: masks.map((rule) => ({
@@ -168,6 +176,20 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
     ],
     unseen,
   };
+}
+
+/** Whether the policy picks an identity, and counts for it on one of its targets, where it has any. */
+function concernedBy(
+  policy: Stored<'AccessPolicy'>,
+  snapshot: Snapshot,
+): (identity: Identity) => boolean {
+  const ways = new Set(
+    snapshot.all('Target').flatMap((target) => attachment(policy, target) ?? []),
+  );
+  return (identity) =>
+    appliesTo(policy, identity) &&
+    (ways.size === 0 ||
+      [...ways].some((attached) => countsFor(attached, policy, identity.metadata.namespace)));
 }
 
 /** Those of the namespace, and those that are open to it. */

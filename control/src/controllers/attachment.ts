@@ -41,6 +41,16 @@ export function attachment(object: Attached, target: Target): 'Granting' | 'Deny
   return granting ? 'Granting' : 'DenyOnly';
 }
 
+/**
+ * Whether a policy attached in that way counts for identities of the namespace: or whoever has a namespace could
+ * cut off everybody else's workloads.
+ */
+export const countsFor = (
+  attached: 'Granting' | 'DenyOnly',
+  policy: Policy,
+  identityNamespace: string,
+): boolean => attached === 'Granting' || policy.metadata.namespace === identityNamespace;
+
 /** Whether the policy's subjects pick the identity. No subjects: nobody. */
 export function appliesTo(policy: Policy, identity: Identity): boolean {
   const { subjects } = policy.spec;

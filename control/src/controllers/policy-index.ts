@@ -3,7 +3,7 @@
  * of each, asking every policy about every identity on every target would be most of the work.
  */
 import type { Stored } from '../store/resource-store.ts';
-import { appliesTo, attachment } from './attachment.ts';
+import { appliesTo, attachment, countsFor } from './attachment.ts';
 import { keyOf, objectKey, type Snapshot } from './snapshot.ts';
 
 type Target = Stored<'Target'>;
@@ -27,7 +27,7 @@ export interface PolicyIndex {
   targetCount(object: Policy | Mask): number;
   /** Keys (`namespace/name`) of the policies whose subjects pick the identity. */
   policiesFor(identity: Identity): ReadonlySet<string>;
-  /** How many identities a policy's subjects pick. */
+  /** How many identities a policy's subjects pick, without those for whom it counts on none of its targets. */
   identityCount(policy: Policy): number;
 }
 
@@ -53,10 +53,12 @@ function build(snapshot: Snapshot): PolicyIndex {
 
   for (const policy of snapshot.all('AccessPolicy')) {
     let targets = 0;
+    let granting = false;
     for (const target of candidates(policy)) {
       const attached = attachment(policy, target);
       if (attached === undefined) continue;
       targets += 1;
+      granting ||= attached === 'Granting';
       append(policiesByTarget, objectKey(target), { policy, attached });
     }
     targetCounts.set(kindKey(policy), targets);
@@ -64,7 +66,9 @@ function build(snapshot: Snapshot): PolicyIndex {
     let picked = 0;
     for (const identity of identities(policy)) {
       if (!appliesTo(policy, identity)) continue;
-      picked += 1;
+      // Where it counts on no target at all, that it picks somebody is what there is to say.
+      const attached = granting || targets === 0 ? 'Granting' : 'DenyOnly';
+      if (countsFor(attached, policy, identity.metadata.namespace)) picked += 1;
       const identityKey = objectKey(identity);
       const set = policiesByIdentity.get(identityKey) ?? new Set();
       policiesByIdentity.set(identityKey, set.add(key));

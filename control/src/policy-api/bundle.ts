@@ -9,7 +9,7 @@ import type {
   TargetBundle,
 } from '@chaperone/core/policy/types.ts';
 import type { AccessPolicyRule } from '@chaperone/core/resources/types.ts';
-import { namesIdentity } from '../controllers/attachment.ts';
+import { countsFor, namesIdentity } from '../controllers/attachment.ts';
 import type { GovernanceRules } from '../controllers/host-rules.ts';
 import { type AttachedPolicy, policyIndexOf } from '../controllers/policy-index.ts';
 import { objectKey, type Snapshot } from '../controllers/snapshot.ts';
@@ -90,14 +90,12 @@ function inputsOf(
     policies: index
       .policiesOn(target)
       .filter(
-        (one) => applying.has(objectKey(one.policy)) && countsFor(one, identity.metadata.namespace),
+        ({ policy, attached }) =>
+          applying.has(objectKey(policy)) &&
+          countsFor(attached, policy, identity.metadata.namespace),
       ),
   }));
 }
-
-/** Or whoever has a namespace could cut off everybody else's workloads. */
-const countsFor = ({ policy, attached }: AttachedPolicy, namespace: string): boolean =>
-  attached === 'Granting' || policy.metadata.namespace === namespace;
 
 function targetBundle({ part, policies }: TargetInputs, identity: Identity): TargetBundle {
   return {
