@@ -2,13 +2,18 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import {
+  type BackendOutcome,
+  ControlRefusal,
+  type LeaseTarget,
+} from '@chaperone/core/control/types.ts';
 import { bundleDigest } from '@chaperone/core/policy/bundle-digest.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { type ManualClock, manualClock } from '@chaperone/runtime/clock.ts';
 import { FollowedFile } from '@chaperone/runtime/files/followed-file.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { Attestation } from '@chaperone/sidecar/control-client/attestation.ts';
+import { BackendReporter } from '@chaperone/sidecar/control-client/backend-reporter.ts';
 import type { ControlTokens } from '@chaperone/sidecar/control-client/event-source.ts';
 import { Leases } from '@chaperone/sidecar/control-client/leases.ts';
 import { PolicyApi } from '@chaperone/sidecar/control-client/policy-api.ts';
@@ -419,6 +424,12 @@ describe('a replica that cannot answer', () => {
 
 describe('leases', () => {
   const leaseMs = 3_600_000;
+  const target: LeaseTarget = {
+    uid: 't',
+    host: 'orders.data.svc',
+    port: 5432,
+    tls: { mode: 'VerifyFull', ca: 'authorities' },
+  };
   let leases: Leases;
   let version: string;
   const lease = (request: StandInRequest): { status: number; body: unknown } => ({
@@ -438,7 +449,7 @@ describe('leases', () => {
   });
 
   test('are asked for once, at the same time and later', async () => {
-    const [a, b] = await Promise.all([leases.get('i', 't'), leases.get('i', 't')]);
+    const [a, b] = await Promise.all([leases.get('i', target), leases.get('i', target)]);
     expect(a).toEqual({
       name: 'orders',
       version: '1',
@@ -446,11 +457,11 @@ describe('leases', () => {
       password: 'secret',
     });
     expect(b).toBe(a);
-    expect(await leases.get('i', 't')).toBe(a);
+    expect(await leases.get('i', target)).toBe(a);
     expect(server.requests).toHaveLength(1);
     expect(server.requests[0]!.body).toEqual({ identityUid: 'i' });
-    await leases.get('other', 't');
-    await leases.get(undefined, 't');
+    await leases.get('other', target);
+    await leases.get(undefined, target);
     expect(server.requests.map(({ body }) => body)).toEqual([
       { identityUid: 'i' },
       { identityUid: 'other' },
@@ -459,55 +470,84 @@ describe('leases', () => {
   });
 
   test('serve while the policy API is away, until they end', async () => {
-    const held = await leases.get('i', 't');
+    const held = await leases.get('i', target);
     server.answer = () => ({ status: 503, body: {} });
     clock.advance(leaseMs - 1);
-    expect(await leases.get('i', 't')).toBe(held);
+    expect(await leases.get('i', target)).toBe(held);
     clock.advance(1);
-    await expect(leases.get('i', 't')).rejects.toMatchObject({ code: 'CHP-2020' });
+    await expect(leases.get('i', target)).rejects.toMatchObject({ code: 'CHP-2020' });
   });
 
   test('are renewed behind the scenes when half of their time is over', async () => {
-    const held = await leases.get('i', 't');
+    const held = await leases.get('i', target);
     clock.advance(leaseMs / 2);
     version = '2';
-    expect(await leases.get('i', 't')).toBe(held);
+    expect(await leases.get('i', target)).toBe(held);
     await server.received(2);
     await until(() => server.requests.length === 2);
     let current = held;
     while (current === held) {
       await turn();
-      current = await leases.get('i', 't');
+      current = await leases.get('i', target);
     }
     expect(current.version).toBe('2');
   });
 
   test('are renewed when something has changed', async () => {
-    await leases.get('i', 't');
+    await leases.get('i', target);
     leases.changed('i');
-    await leases.get('i', 't');
+    await leases.get('i', target);
     await server.received(2);
   });
 
+  test.each<[string, Partial<LeaseTarget>]>([
+    ['is another host', { host: 'other.data.svc' }],
+    ['has another port', { port: 5433 }],
+    ['is verified less', { tls: { mode: 'VerifyCA', ca: 'authorities' } }],
+    ['is not verified at all', { tls: { mode: 'Disable' } }],
+    ['has other authorities', { tls: { mode: 'VerifyFull', ca: 'others' } }],
+  ])('serve no target that %s by now', async (_, changed) => {
+    const held = await leases.get('i', target);
+    server.answer = () => ({
+      status: 409,
+      body: { code: 'CHP-2013', message: 'Not verified.', hint: 'Verify it.' },
+    });
+    const refused = leases.get('i', { ...target, ...changed });
+    await expect(refused).rejects.toMatchObject({ code: 'CHP-2013' });
+    expect(server.requests).toHaveLength(2);
+    server.answer = lease;
+    expect(await leases.get('i', target)).not.toBe(held);
+    expect(server.requests).toHaveLength(3);
+  });
+
+  test('what was asked for another server’s sake does not serve this one', async () => {
+    const lowered = { ...target, tls: { mode: 'Disable' } } as const;
+    await Promise.all([leases.get('i', target), leases.get('i', lowered)]);
+    expect(server.requests).toHaveLength(2);
+    await leases.get('i', lowered);
+    await leases.get('i', target);
+    expect(server.requests.length).toBeGreaterThan(2);
+  });
+
   test('one that the backend did not take is not given again', async () => {
-    const held = await leases.get('i', 't');
+    const held = await leases.get('i', target);
     version = '2';
-    expect(await leases.get('i', 't', held)).toMatchObject({ version: '2' });
+    expect(await leases.get('i', target, held)).toMatchObject({ version: '2' });
   });
 
   test('a refusal ends what was lent', async () => {
-    await leases.get('i', 't');
+    await leases.get('i', target);
     server.answer = () => ({
       status: 403,
       body: { code: 'CHP-2012', message: 'Not open.', hint: 'Open it.' },
     });
     leases.changed('i');
-    await leases.get('i', 't');
+    await leases.get('i', target);
     await server.received(2);
     let error: unknown;
     while (error === undefined) {
       await turn();
-      error = await leases.get('i', 't').then(
+      error = await leases.get('i', target).then(
         () => undefined,
         (cause: unknown) => cause,
       );
@@ -520,9 +560,114 @@ describe('leases', () => {
       const { body } = lease(request);
       return { status: 200, body: { ...(body as object), expiresAt: 'soon' } };
     };
-    const error = await leases.get('i', 't').catch((cause: ControlRefusal) => cause);
+    const error = await leases.get('i', target).catch((cause: ControlRefusal) => cause);
     expect(error).toBeInstanceOf(ControlRefusal);
     expect(JSON.stringify(error) + (error as ControlRefusal).logDetail).not.toContain('secret');
+  });
+});
+
+describe('reports of backends', () => {
+  const intervalMs = 5000;
+  const repeatMs = 5 * 60_000;
+  let reporter: BackendReporter;
+  let status: number;
+  beforeEach(() => {
+    status = 202;
+    server.answer = () => ({ status, body: {} });
+    reporter = new BackendReporter({ api, tokens: new Tokens(), clock, random, logger });
+  });
+  afterEach(() => reporter.close());
+
+  const report = (outcome: BackendOutcome, targetUid = 't'): void =>
+    reporter.report({ targetUid, targetGeneration: 1, credentialVersion: '7', outcome });
+  const outcomes = (): unknown[] =>
+    server.requests.map(({ body }) => (body as { outcome: string }).outcome);
+  /** What has been sent when nothing more is on its way. */
+  async function sent(count: number): Promise<unknown[]> {
+    await until(() => server.requests.length >= count, 'passes');
+    for (let turns = 0; turns < 20; turns += 1) await turn();
+    return outcomes();
+  }
+
+  test('say the first outcome and each change, with what it was an outcome of', async () => {
+    report('Connected');
+    report('Connected');
+    expect(await sent(1)).toEqual(['Connected']);
+    expect(server.requests[0]).toMatchObject({
+      path: '/v1/backends/t',
+      body: { outcome: 'Connected', targetGeneration: 1, credentialVersion: '7' },
+    });
+    report('Connected');
+    report('Unreachable');
+    report('Unreachable');
+    expect(await sent(2)).toEqual(['Connected', 'Unreachable']);
+    report('Connected', 'other');
+    expect(await sent(3)).toEqual(['Connected', 'Unreachable', 'Connected']);
+  });
+
+  test('come one by one, with the last word alone', async () => {
+    report('Connected');
+    await sent(1);
+    const since = clock.nowMs();
+    for (let at = 0; at < 100; at += 1) report(at % 2 === 0 ? 'Unreachable' : 'SessionsRefused');
+    expect(await sent(2)).toEqual(['Connected', 'SessionsRefused']);
+    expect(clock.nowMs() - since).toBeGreaterThanOrEqual(intervalMs - stepMs);
+    // What is as it was told in the end is not told again.
+    report('Unreachable');
+    report('SessionsRefused');
+    clock.advance(intervalMs);
+    report('Connected', 'other');
+    expect(await sent(3)).toEqual(['Connected', 'SessionsRefused', 'Connected']);
+  });
+
+  test('are repeated after five minutes where somebody still connects', async () => {
+    report('Connected');
+    await sent(1);
+    clock.advance(repeatMs - 1000);
+    report('Connected');
+    expect(clock.pendingTimers()).toBe(0);
+    clock.advance(1000);
+    report('Connected');
+    expect(await sent(2)).toEqual(['Connected', 'Connected']);
+  });
+
+  test('are made anew when something has changed', async () => {
+    report('Connected');
+    await sent(1);
+    reporter.changed();
+    report('Connected');
+    expect(await sent(2)).toEqual(['Connected', 'Connected']);
+  });
+
+  test('that are not taken are sent again, later and later, and given up in the end', async () => {
+    status = 503;
+    report('Unreachable');
+    // Each attempt asks two replicas.
+    await until(() => server.requests.length >= 16, 'passes');
+    await until(() => clock.pendingTimers() === 0, 'passes');
+    expect(server.requests).toHaveLength(16);
+    status = 202;
+    report('Unreachable');
+    expect(await sent(17)).toHaveLength(17);
+    report('Unreachable');
+    expect(await sent(17)).toHaveLength(17);
+  });
+
+  test('of a target that is not open to us are given up at once', async () => {
+    server.answer = () => ({
+      status: 403,
+      body: { code: 'CHP-2012', message: 'Not open.', hint: '' },
+    });
+    report('Connected');
+    await sent(1);
+    await until(() => clock.pendingTimers() === 0);
+    clock.advance(repeatMs);
+    expect(await sent(1)).toHaveLength(1);
+  });
+
+  test('of more targets than there can be take no more memory', async () => {
+    for (let at = 0; at < 3000; at += 1) report('Connected', `t${at}`);
+    expect(clock.pendingTimers()).toBe(1000);
   });
 });
 

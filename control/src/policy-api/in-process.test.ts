@@ -1,4 +1,4 @@
-import { ControlRefusal } from '@chaperone/core/control/types.ts';
+import { ControlRefusal, type LeaseTarget } from '@chaperone/core/control/types.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { DirectoryStore } from '../store/directory-store.ts';
@@ -54,6 +54,13 @@ spec:
   rules:
   - { name: ${rule}, action: Allow, classes: [Read], resources: ["shop.**"] }
 `;
+
+const leaseOf = ({ metadata: { uid }, spec: { host, port } }: Stored<'Target'>): LeaseTarget => ({
+  uid,
+  host,
+  port,
+  tls: { mode: 'Disable' },
+});
 
 describe('the in-process control plane', () => {
   let directory: TestDirectory;
@@ -190,14 +197,14 @@ describe('the in-process control plane', () => {
       identities.replace('purpose: Reports', 'purpose: Reports\n  suspended: true'),
     );
     expect((await next)?.identity.suspended).toBe(true);
-    await expect(control.lease(identityUid, orders.metadata.uid)).rejects.toMatchObject({
+    await expect(control.lease(identityUid, leaseOf(orders))).rejects.toMatchObject({
       code: 'CHP-2002',
     });
   });
 
   test('a lease is the Secret that the target names, with its version', async () => {
     await start();
-    const lease = await control.lease(identityUid, orders.metadata.uid);
+    const lease = await control.lease(identityUid, leaseOf(orders));
     expect(lease).toMatchObject({ name: 'orders', username: 'app', password: 's3cret value' });
     expect(Number(lease.version)).toBeGreaterThan(0);
   });
@@ -235,7 +242,7 @@ describe('the in-process control plane', () => {
   ])('no lease with %s', async (_, change, code) => {
     await start({ 'target.yaml': change(target()) });
     const refusal = await control
-      .lease(identityUid, orders.metadata.uid)
+      .lease(identityUid, leaseOf(orders))
       .catch((error: unknown) => error as Error);
     expect(refusal).toMatchObject({ code });
     expect(JSON.stringify(refusal)).not.toContain('s3cret');
@@ -243,10 +250,10 @@ describe('the in-process control plane', () => {
 
   test('a rotated Secret is lent at once, under a new version', async () => {
     await start();
-    const before = await control.lease(identityUid, orders.metadata.uid);
+    const before = await control.lease(identityUid, leaseOf(orders));
     const changed = new Promise<void>((resolve) => {
       const poll = (): void => {
-        void control.lease(identityUid, orders.metadata.uid).then(({ password }) => {
+        void control.lease(identityUid, leaseOf(orders)).then(({ password }) => {
           if (password === 'new') resolve();
           else setImmediate(poll);
         });
@@ -255,7 +262,7 @@ describe('the in-process control plane', () => {
     });
     directory.write('target.yaml', target().replace('"s3cret value"', 'new'));
     await changed;
-    const after = await control.lease(identityUid, orders.metadata.uid);
+    const after = await control.lease(identityUid, leaseOf(orders));
     expect(after.version).not.toBe(before.version);
   });
 });

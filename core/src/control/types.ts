@@ -2,7 +2,7 @@
  * What the enforcement proxy asks of the control plane. Standalone gives it in process; in a cluster it is
  * the policy API over HTTPS.
  */
-import type { PolicyBundle } from '../policy/types.ts';
+import type { BundleTarget, PolicyBundle } from '../policy/types.ts';
 
 /** How a caller proved who it is, for the record: never a secret. */
 export type CallerProof =
@@ -70,6 +70,9 @@ export interface BackendReport {
   readonly outcome: BackendOutcome;
 }
 
+/** What a credential is lent for: this very server, reached and verified like this. */
+export type LeaseTarget = Pick<BundleTarget, 'uid' | 'host' | 'port' | 'tls'>;
+
 /** A refusal by the control plane: fit to be shown to the caller. */
 export class ControlRefusal extends Error {
   readonly code: string;
@@ -105,7 +108,7 @@ export interface ControlClient {
    */
   lease(
     identityUid: string,
-    targetUid: string,
+    target: LeaseTarget,
     refused?: LeasedCredential,
   ): Promise<LeasedCredential>;
   /** Takes note of what became of connecting to a backend, and tells it on later. Never throws. */

@@ -4,6 +4,7 @@ import {
   type ControlClient,
   ControlRefusal,
   type LeasedCredential,
+  type LeaseTarget,
 } from '@chaperone/core/control/types.ts';
 import type { AuthenticateRequest } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
@@ -97,10 +98,10 @@ export class GatewayControl implements ControlClient {
 
   lease(
     identityUid: string,
-    targetUid: string,
+    target: LeaseTarget,
     refused?: LeasedCredential,
   ): Promise<LeasedCredential> {
-    return this.#options.leases.get(identityUid, targetUid, refused);
+    return this.#options.leases.get(identityUid, target, refused);
   }
 
   reportBackend(report: BackendReport): void {

@@ -1,4 +1,8 @@
-import { ControlRefusal, type LeasedCredential } from '@chaperone/core/control/types.ts';
+import {
+  ControlRefusal,
+  type LeasedCredential,
+  type LeaseTarget,
+} from '@chaperone/core/control/types.ts';
 import type { CredentialRequest } from '@chaperone/core/control/wire.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
@@ -15,6 +19,8 @@ export interface LeasesOptions {
 }
 
 interface Held extends Lease {
+  /** What it was asked for; see connectionOf. */
+  readonly connection: string;
   /** Epoch ms: from then on another is asked for while this one serves. */
   renewMs: number;
 }
@@ -26,7 +32,8 @@ const retryMs = 10_000;
 
 /**
  * Backend credentials, in memory only. A lease serves new sessions until it ends, also while the policy API
- * is away; half of its time before that, and when something has changed, another is asked for meanwhile.
+ * is away; half of its time before that, and when something has changed, another is asked for meanwhile. It
+ * serves no other server than it was asked for, and none that is verified otherwise.
  */
 export class Leases {
   readonly #options: LeasesOptions;
@@ -38,25 +45,28 @@ export class Leases {
   }
 
   /**
-   * `identityUid`: absent for the identity of the pod that we run in. `refused`: one that the backend did
-   * not take.
+   * `identityUid`: absent for the identity of the pod that we run in. `target`: where the credential is about
+   * to be shown. `refused`: one that the backend did not take.
    *
    * @throws ControlRefusal
    */
   async get(
     identityUid: string | undefined,
-    targetUid: string,
+    target: LeaseTarget,
     refused?: LeasedCredential,
   ): Promise<LeasedCredential> {
-    const key = keyOf(identityUid, targetUid);
+    const key = keyOf(identityUid, target.uid);
     const nowMs = this.#options.clock.nowMs();
     const held = this.#held.get(key);
-    const isGood =
-      held !== undefined && nowMs < held.expiresMs && held.credential.version !== refused?.version;
-    if (!isGood) return this.#ask(key, identityUid, targetUid);
+    if (held === undefined || held.connection !== connectionOf(target)) {
+      this.#held.delete(key);
+      return this.#ask(identityUid, target);
+    }
+    const isGood = nowMs < held.expiresMs && held.credential.version !== refused?.version;
+    if (!isGood) return this.#ask(identityUid, target);
     if (nowMs >= held.renewMs) {
       held.renewMs = nowMs + retryMs;
-      this.#ask(key, identityUid, targetUid).catch(() => {}); // logged, and this one still serves
+      this.#ask(identityUid, target).catch(() => {}); // logged, and this one still serves
     }
     return held.credential;
   }
@@ -74,33 +84,33 @@ export class Leases {
     for (const key of [...this.#held.keys()]) if (key.startsWith(prefix)) this.#held.delete(key);
   }
 
-  #ask(key: string, identityUid: string | undefined, targetUid: string): Promise<LeasedCredential> {
+  #ask(identityUid: string | undefined, target: LeaseTarget): Promise<LeasedCredential> {
+    const key = `${keyOf(identityUid, target.uid)} ${connectionOf(target)}`;
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking;
-    const answer = this.#lease(key, identityUid, targetUid).finally(() => this.#asking.delete(key));
+    const answer = this.#lease(identityUid, target).finally(() => this.#asking.delete(key));
     this.#asking.set(key, answer);
     return answer;
   }
 
-  async #lease(
-    key: string,
-    identityUid: string | undefined,
-    targetUid: string,
-  ): Promise<LeasedCredential> {
+  async #lease(identityUid: string | undefined, target: LeaseTarget): Promise<LeasedCredential> {
     const { api, tokens, clock, logger } = this.#options;
+    const key = keyOf(identityUid, target.uid);
+    const connection = connectionOf(target);
     const body: CredentialRequest = identityUid === undefined ? {} : { identityUid };
     try {
       const answer = await withToken(tokens, clock, (token) =>
-        api.post(`/v1/credentials/${encodeURIComponent(targetUid)}`, body, token),
+        api.post(`/v1/credentials/${encodeURIComponent(target.uid)}`, body, token),
       );
       const lease = readLease(answer);
       const nowMs = clock.nowMs();
-      this.#held.set(key, { ...lease, renewMs: nowMs + (lease.expiresMs - nowMs) / 2 });
+      const renewMs = nowMs + (lease.expiresMs - nowMs) / 2;
+      this.#held.set(key, { ...lease, connection, renewMs });
       return lease.credential;
     } catch (error) {
       // The policy API's word holds at once; that it is away does not end what was lent.
       if (error instanceof ControlRefusal) this.#held.delete(key);
-      else logger.warn({ err: error, target: targetUid }, 'no credential could be leased');
+      else logger.warn({ err: error, target: target.uid }, 'no credential could be leased');
       throw asRefusal(error);
     }
   }
@@ -108,6 +118,10 @@ export class Leases {
 
 const keyOf = (identityUid: string | undefined, targetUid: string): string =>
   `${identityUid ?? ''} ${targetUid}`;
+
+/** Equal where the same server is reached and verified in the same way. */
+const connectionOf = ({ host, port, tls }: LeaseTarget): string =>
+  JSON.stringify([host, port, tls.mode, tls.ca ?? null]);
 
 /** Calls with a control token; once more when it was not taken. */
 export async function withToken<Answer>(

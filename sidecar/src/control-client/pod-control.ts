@@ -4,6 +4,7 @@ import {
   type ControlClient,
   ControlRefusal,
   type LeasedCredential,
+  type LeaseTarget,
 } from '@chaperone/core/control/types.ts';
 import type { AttestedSource } from '@chaperone/core/control/wire.ts';
 import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
@@ -71,7 +72,7 @@ export class PodControl implements ControlClient {
 
   lease(
     identityUid: string,
-    targetUid: string,
+    target: LeaseTarget,
     refused?: LeasedCredential,
   ): Promise<LeasedCredential> {
     if (this.bundle(identityUid) === undefined) {
@@ -79,7 +80,7 @@ export class PodControl implements ControlClient {
         new ControlRefusal('CHP-2004', 'The identity does not exist any more.', 'Connect again.'),
       );
     }
-    return this.#leases.get(undefined, targetUid, refused);
+    return this.#leases.get(undefined, target, refused);
   }
 
   reportBackend(report: BackendReport): void {

@@ -291,7 +291,7 @@ export class PostgresProxy {
         signal,
         checkVersion: (version) => checkVersion(version, view),
       });
-    let credential = await control.lease(caller.identityUid, target.uid);
+    let credential = await control.lease(caller.identityUid, target);
     const report = (outcome: BackendOutcome): void =>
       control.reportBackend({
         targetUid: target.uid,
@@ -305,7 +305,7 @@ export class PostgresProxy {
       } catch (error) {
         if (!(error instanceof BackendError) || error.code !== 'CHP-2011') throw error;
         // It may have been replaced since it was lent.
-        const newer = await control.lease(caller.identityUid, target.uid, credential);
+        const newer = await control.lease(caller.identityUid, target, credential);
         if (newer.version === credential.version) throw error;
         credential = newer;
         return connect(credential);
