@@ -39,7 +39,7 @@ export interface CertifiedKey {
 }
 
 /** Clocks of two machines may differ by this without a new certificate being refused. */
-const backdateMs = 5 * 60 * 1000;
+const backdateMs = 60 * 60 * 1000;
 const curves: Readonly<Record<string, { readonly name: string; readonly hash: string }>> = {
   prime256v1: { name: 'P-256', hash: 'SHA-256' },
   secp384r1: { name: 'P-384', hash: 'SHA-384' },
@@ -128,14 +128,18 @@ export async function issueServing(
   return { chainPem: `${leaf.toString('pem').trim()}\n${above}`, expiresMs };
 }
 
-/** A new authority: a root without `parent`, else one that signs servers alone. `commonName` holds no comma. */
+/**
+ * A new authority: a root without `parent`, else one that signs servers alone, and ends with its parent at the
+ * latest. `commonName` holds no comma; `extensions`: beside those that each has.
+ */
 export async function newAuthority(options: {
   readonly commonName: string;
   readonly nowMs: number;
   readonly validMs: number;
   readonly parent?: Issuer;
+  readonly extensions?: readonly Extension[];
 }): Promise<CertifiedKey> {
-  const { commonName, nowMs, validMs, parent } = options;
+  const { commonName, nowMs, validMs, parent, extensions = [] } = options;
   const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
     'sign',
     'verify',
@@ -156,6 +160,7 @@ export async function newAuthority(options: {
     [
       new BasicConstraintsExtension(true, parent === undefined ? 1 : 0, true),
       new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      ...extensions,
       await AuthorityKeyIdentifierExtension.create(parent?.certificate.publicKey ?? key),
       await SubjectKeyIdentifierExtension.create(key),
     ],

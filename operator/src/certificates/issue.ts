@@ -1,6 +1,11 @@
-/** Makes certificates: roots, the intermediate for workloads, and leaves of services. ECDSA on P-256. */
-import { createPrivateKey, X509Certificate } from 'node:crypto';
-import { x509 } from '@chaperone/control/certificates/x509.ts';
+/** Certificates as the Secrets hold them: roots, the intermediate for workloads, and leaves of services. */
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import {
+  type CertifiedKey,
+  issueServing,
+  newAuthority,
+  readIssuer,
+} from '@chaperone/control/certificates/issue.ts';
 import { excludedNames } from './name-constraints.ts';
 
 /** PEM texts. */
@@ -10,31 +15,14 @@ export interface KeyedCertificate {
   readonly key: string;
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256' } as const;
-const signing = { name: 'ECDSA', hash: 'SHA-256' } as const;
-/** Before this, so that a node whose clock is slow takes it at once. */
-const backdateMs = 60 * 60 * 1000;
-
 export interface Validity {
   readonly nowMs: number;
   readonly lifetimeMs: number;
 }
 
 /** A root that signs itself. Two of one name are told apart by their key identifiers. */
-export async function issueRoot(validity: Validity): Promise<KeyedCertificate> {
-  const keys = await newKeys();
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    ...validityOf(validity),
-    name: 'CN=Chaperone root',
-    keys,
-    signingAlgorithm: signing,
-    extensions: [
-      new x509.BasicConstraintsExtension(true, undefined, true),
-      new x509.KeyUsagesExtension(certificateSigning, true),
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-    ],
-  });
-  return { cert: pemOf(certificate), key: await pemOfKey(keys.privateKey) };
+export async function issueRoot({ nowMs, lifetimeMs }: Validity): Promise<KeyedCertificate> {
+  return keyed(await newAuthority({ commonName: 'Chaperone root', nowMs, validMs: lifetimeMs }));
 }
 
 /**
@@ -43,85 +31,42 @@ export async function issueRoot(validity: Validity): Promise<KeyedCertificate> {
  */
 export async function issueIntermediate(
   root: KeyedCertificate,
-  options: Validity & { readonly excluded: readonly string[] },
+  { nowMs, lifetimeMs, excluded }: Validity & { readonly excluded: readonly string[] },
 ): Promise<KeyedCertificate> {
-  return issue(root, options, 'CN=Chaperone workload issuer', [
-    new x509.BasicConstraintsExtension(true, 0, true),
-    new x509.KeyUsagesExtension(certificateSigning, true),
-    excludedNames(options.excluded),
-  ]);
+  return keyed(
+    await newAuthority({
+      commonName: 'Chaperone workload issuer',
+      nowMs,
+      validMs: lifetimeMs,
+      parent: await readIssuer(root.cert, root.key),
+      extensions: [excludedNames(excluded)],
+    }),
+  );
 }
 
 /** A leaf of a server with these DNS names. */
 export async function issueLeaf(
   root: KeyedCertificate,
-  options: Validity & { readonly names: readonly string[] },
+  { nowMs, lifetimeMs, names }: Validity & { readonly names: readonly string[] },
 ): Promise<KeyedCertificate> {
-  const { names } = options;
-  return issue(root, options, `CN=${names[0]!.slice(0, 64)}`, [
-    new x509.BasicConstraintsExtension(false, undefined, true),
-    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-    new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
-    new x509.SubjectAlternativeNameExtension(
-      names.map((value) => ({ type: 'dns', value }) as const),
-    ),
-  ]);
-}
-
-type Extensions = NonNullable<
-  Parameters<typeof x509.X509CertificateGenerator.create>[0]['extensions']
->;
-
-async function issue(
-  root: KeyedCertificate,
-  validity: Validity,
-  subject: string,
-  extensions: Extensions,
-): Promise<KeyedCertificate> {
-  const issuer = new x509.X509Certificate(root.cert);
-  const keys = await newKeys();
-  const period = validityOf(validity);
-  const certificate = await x509.X509CertificateGenerator.create({
-    ...period,
-    // What outlives its issuer would stop being accepted before its own date.
-    notAfter: new Date(Math.min(period.notAfter.getTime(), issuer.notAfter.getTime())),
-    subject,
-    issuer: issuer.subject,
-    publicKey: keys.publicKey,
-    signingKey: await privateKeyOf(root.key),
-    signingAlgorithm: signing,
-    extensions: [
-      ...extensions,
-      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-      await x509.AuthorityKeyIdentifierExtension.create(issuer.publicKey),
-    ],
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { chainPem } = await issueServing(await readIssuer(root.cert, root.key), {
+    publicKey,
+    commonName: names[0]!.slice(0, maxCommonNameChars),
+    names,
+    nowMs,
+    validMs: lifetimeMs,
   });
-  return { cert: pemOf(certificate), key: await pemOfKey(keys.privateKey) };
+  return { cert: chainPem, key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString() };
 }
 
-const certificateSigning =
-  x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign | x509.KeyUsageFlags.digitalSignature;
+/** RFC 5280, appendix A.1: ub-common-name. */
+const maxCommonNameChars = 64;
 
-function validityOf({ nowMs, lifetimeMs }: Validity): { notBefore: Date; notAfter: Date } {
-  return { notBefore: new Date(nowMs - backdateMs), notAfter: new Date(nowMs + lifetimeMs) };
-}
-
-async function newKeys() {
-  return crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-}
-
-async function privateKeyOf(pem: string) {
-  const der = x509.PemConverter.decodeFirst(pem);
-  return crypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']);
-}
-
-async function pemOfKey(key: Awaited<ReturnType<typeof newKeys>>['privateKey']): Promise<string> {
-  const der = await crypto.subtle.exportKey('pkcs8', key);
-  return `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n`;
-}
-
-const pemOf = (certificate: { toString(format: 'pem'): string }): string =>
-  `${certificate.toString('pem')}\n`;
+const keyed = ({ certificate, privateKey }: CertifiedKey): KeyedCertificate => ({
+  cert: certificate,
+  key: privateKey,
+});
 
 /** What the plan reads of a certificate; undefined for what is none. */
 export interface CertificateFacts {
