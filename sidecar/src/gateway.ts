@@ -3,9 +3,11 @@
  * come and go while it runs; a listener keeps its address as long as its target is there.
  */
 import type { ControlClient } from '@chaperone/core/control/types.ts';
+import { snapshotText } from '@chaperone/core/policy/bundle-digest.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
+import { asReceived } from './control-client/answers.ts';
 import { Gatekeeper } from './gatekeeper.ts';
 import { type ListenAddress, type Listener, listen } from './listener.ts';
 import type { ProxyMetrics } from './metrics.ts';
@@ -46,7 +48,10 @@ export class Gateway {
     this.#logger = options.logger;
     this.#postgres = new PostgresProxy({
       ...options,
-      views: new PolicyViews(() => metrics.policyApplied()),
+      views: new PolicyViews((bundle) => {
+        metrics.policyApplied();
+        recorder.recordSnapshot(bundle.digest, snapshotText(asReceived(bundle)));
+      }),
       gatekeeper: new Gatekeeper(recorder, clock, (identityUid) => control.isStale(identityUid)),
     });
   }

@@ -11,10 +11,10 @@ export interface PolicyView {
 /** Compiles each bundle once for all the sessions that it concerns. */
 export class PolicyViews {
   readonly #views = new WeakMap<PolicyBundle, Map<string, PolicyView>>();
-  readonly #applied: () => void;
+  readonly #applied: (bundle: PolicyBundle) => void;
 
   /** `applied`: called for each bundle that comes into use. */
-  constructor(applied: () => void = () => {}) {
+  constructor(applied: (bundle: PolicyBundle) => void = () => {}) {
     this.#applied = applied;
   }
 
@@ -23,7 +23,7 @@ export class PolicyViews {
     let byTarget = this.#views.get(bundle);
     if (byTarget === undefined) {
       this.#views.set(bundle, (byTarget = new Map()));
-      this.#applied();
+      this.#applied(bundle);
     }
     let view = byTarget.get(targetUid);
     if (view === undefined) {

@@ -86,6 +86,7 @@ const recorder = createRecorder({
   transport: {
     ship: (_session, lines) => Promise.resolve((JSON.parse(lines.at(-1)!) as ShippedEvent).seq),
     putRecording: () => Promise.resolve(),
+    putSnapshot: () => Promise.resolve(),
   },
   installationKey: Buffer.alloc(32, 7),
   program: { name: 'bench', version: '0' },

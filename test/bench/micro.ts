@@ -330,6 +330,7 @@ export async function micro(): Promise<Figure[]> {
     transport: {
       ship: (_session, lines) => Promise.resolve((JSON.parse(lines.at(-1)!) as ShippedEvent).seq),
       putRecording: () => Promise.resolve(),
+      putSnapshot: () => Promise.resolve(),
     },
     maxBytes: 1 << 30,
     installationKey: Buffer.alloc(32, 7),

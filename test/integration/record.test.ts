@@ -203,6 +203,8 @@ test('a collector that is away and comes back: nothing is missing, nothing is do
       httpTransport({ baseUrl: url, token: () => 'ship-one', clock }).ship(...call),
     putRecording: (...call) =>
       httpTransport({ baseUrl: url, token: () => 'ship-one', clock }).putRecording(...call),
+    putSnapshot: (...call) =>
+      httpTransport({ baseUrl: url, token: () => 'ship-one', clock }).putSnapshot(...call),
   };
   const recorder = startRecorder('away', transport);
   const first = await recordSession(recorder, 1);

@@ -237,7 +237,7 @@ describe('the end of the program', () => {
       await client.query('SELECT 1 FROM customers LIMIT 1');
       await client.end();
       expect(await lab.sidecar.end('SIGTERM')).toBe(0);
-      await lab.sidecar.logged('the collector has not taken everything; it is in the spool');
+      await lab.sidecar.logged('nobody has taken these events; they are in the spool');
       await lab.startCollector();
       await lab.startSidecar();
       const sessions = await lab.until(

@@ -43,5 +43,7 @@ export function localTransport(
       }, answered),
     putRecording: (sha256, zstd) =>
       refusing(async () => void (await ingest.putRecording(sha256, zstd, 'zstd'))),
+    putSnapshot: (digest, content) =>
+      refusing(() => ingest.putSnapshot(digest, new TextDecoder().decode(content))),
   };
 }

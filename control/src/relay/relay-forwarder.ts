@@ -28,7 +28,7 @@ const timeoutMs = 10_000;
 /** The content will not be taken, now or later. */
 const finalStatuses: ReadonlySet<number> = new Set([400, 404, 409, 413, 415, 422]);
 /** A token is refused for a while after its signing key changed; one that stays refused has ended. */
-const maxTokenRefusals = 12;
+const maxTokenRefusals = 9;
 
 type Outcome = 'Done' | 'TokenRefused' | 'Away';
 

@@ -142,7 +142,7 @@ export interface PolicyBundle {
   readonly bundleVersion: 1;
   /** Monotonic within one policy source; a lower one is never taken after a higher one. */
   readonly version: number;
-  /** SHA-256, hex, over the RFC 8785 bytes of the bundle without `digest` and `version`. */
+  /** SHA-256, hex, of what the record keeps of the bundle: see snapshotText. */
   readonly digest: string;
   readonly identity: BundleIdentity;
   readonly targets: readonly TargetBundle[];

@@ -5,11 +5,12 @@ import type { Clock } from '../clock.ts';
 import type { ChunkStore } from './chunk-store.ts';
 import type { RecorderLogger } from './options.ts';
 import type { Notice } from './program-log.ts';
-import { RecordingShipper } from './recording-shipper.ts';
 import { type LeftRange, Shipper, type ShipperOptions } from './shipper.ts';
+import type { SnapshotFiles } from './snapshot-files.ts';
 import type { Spool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
 import type { RelayTransport, ShipTransport } from './transport.ts';
+import { Uploader } from './uploader.ts';
 
 export interface DeliveryOptions
   extends Pick<ShipperOptions, 'onAcknowledged' | 'onShipped' | 'gapNotice'> {
@@ -17,6 +18,7 @@ export interface DeliveryOptions
   readonly relay: RelayTransport | undefined;
   readonly spool: Spool;
   readonly chunks: ChunkStore;
+  readonly snapshots: SnapshotFiles;
   readonly clock: Clock;
   readonly random: FillRandom;
   readonly logger: RecorderLogger;
@@ -39,7 +41,8 @@ export class Delivery {
   readonly #options: DeliveryOptions;
   readonly #reader: SpoolReader;
   readonly #events: Shipper;
-  readonly #recordings: RecordingShipper;
+  readonly #recordings: Uploader;
+  readonly #snapshots: Uploader;
   readonly #rejectedDirectory: string;
 
   constructor(options: DeliveryOptions) {
@@ -78,9 +81,18 @@ export class Delivery {
       },
       ...(options.lingerMs === undefined ? {} : { lingerMs: options.lingerMs }),
     });
-    this.#recordings = new RecordingShipper({
+    this.#snapshots = new Uploader({
+      store: options.snapshots,
+      put: (digest, content, signal) => transport.putSnapshot(digest, content, signal),
+      clock,
+      random,
+      onFailure,
+      onRefused: (digest, cause) =>
+        logger.error({ code: cause.code, digest, err: cause }, 'the collector refused a policy'),
+    });
+    this.#recordings = new Uploader({
       store: chunks,
-      transport,
+      put: (digest, zstd, signal) => transport.putRecording(digest, zstd, signal),
       clock,
       random,
       onFailure,
@@ -96,7 +108,7 @@ export class Delivery {
     this.#events.notify(urgent);
   }
 
-  /** See RecordingShipper.uploaded. */
+  /** See Uploader.uploaded. */
   uploaded(callback: () => void): void {
     this.#recordings.uploaded(callback);
   }
@@ -105,7 +117,12 @@ export class Delivery {
   async close(graceMs: number): Promise<void> {
     const { relay } = this.#options;
     const shipMs = relay === undefined ? graceMs : graceMs - Math.min(announceMs, graceMs / 4);
-    await Promise.all([this.#events.close(shipMs), this.#recordings.close(shipMs)]);
+    const uploads = [this.#recordings, this.#snapshots];
+    const uploading = Promise.all(uploads.map((upload) => upload.close(shipMs)));
+    await this.#events.close(shipMs);
+    // The collector is away, then: what the relay does not take is not waited with.
+    if (this.#events.handedOver > 0) for (const upload of uploads) upload.giveUp();
+    await uploading;
     if (relay !== undefined) await this.#tellWhatIsLeft(relay, graceMs - shipMs);
     await this.#reader.close();
   }

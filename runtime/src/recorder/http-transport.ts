@@ -62,6 +62,15 @@ export function httpTransport(options: HttpTransportOptions): ShipTransport & { 
         signal,
       });
     },
+    async putSnapshot(digest, content, signal) {
+      await send({
+        method: 'PUT',
+        path: `/v1/snapshots/${digest}`,
+        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        body: await compress(content),
+        signal,
+      });
+    },
     close: () => client.close(),
   };
 }

@@ -11,6 +11,8 @@ export class MemoryReceiver implements ShipTransport {
   readonly sessions = new Map<string, Map<number, ShippedEvent>>();
   /** SHA-256 → bytes. */
   readonly recordings = new Map<string, Uint8Array>();
+  /** Digest → text. */
+  readonly snapshots = new Map<string, string>();
   /** Announced gaps: session → ranges. */
   readonly gaps = new Map<string, [from: number, to: number][]>();
   /** Events whose (session, seq) had come with another content. */
@@ -38,6 +40,14 @@ export class MemoryReceiver implements ShipTransport {
     const bytes = zstdDecompressSync(zstd);
     if (hash('sha256', bytes, 'hex') !== sha256) throw new Error('not the bytes of that digest');
     this.recordings.set(sha256, bytes);
+    await this.after();
+  }
+
+  async putSnapshot(digest: string, content: Uint8Array): Promise<void> {
+    this.calls += 1;
+    await this.before();
+    if (hash('sha256', content, 'hex') !== digest) throw new Error('not the bytes of that digest');
+    this.snapshots.set(digest, new TextDecoder().decode(content));
     await this.after();
   }
 

@@ -20,6 +20,7 @@ import { lockDirectory } from './lock.ts';
 import type { RecorderOptions, RecorderState, SpoolRecorder } from './options.ts';
 import { ProgramLog } from './program-log.ts';
 import { RecordedSession } from './session.ts';
+import { SnapshotFiles } from './snapshot-files.ts';
 import { Spool } from './spool.ts';
 import { nodeSpoolFiles } from './spool-files.ts';
 import type { SessionRecorder } from './types.ts';
@@ -49,6 +50,7 @@ class SpoolingRecorder implements SpoolRecorder {
   readonly #spool: Spool;
   readonly #sync: GroupSync;
   readonly #chunks: ChunkStore;
+  readonly #snapshots: SnapshotFiles;
   readonly #delivery: Delivery | undefined;
   readonly #collectorWaiters: CollectorWaiters;
   readonly #ages = new AgeMarks();
@@ -97,6 +99,9 @@ class SpoolingRecorder implements SpoolRecorder {
       this.#chunks = new ChunkStore(this.#spool, clock, (cause) =>
         options.logger.error({ code: 'CHP-4007', err: cause }, 'a recording cannot be written'),
       );
+      this.#snapshots = new SnapshotFiles(this.#spool, (cause) =>
+        options.logger.error({ code: 'CHP-4001', err: cause }, 'a policy cannot be written'),
+      );
     } catch (error) {
       this.#unlock();
       throw error;
@@ -121,6 +126,7 @@ class SpoolingRecorder implements SpoolRecorder {
         relay: options.relay,
         spool: this.#spool,
         chunks: this.#chunks,
+        snapshots: this.#snapshots,
         clock,
         random,
         logger: options.logger,
@@ -142,6 +148,10 @@ class SpoolingRecorder implements SpoolRecorder {
   whenDurable(level: Durability, callback: DurableCallback): void {
     this.#waiting.push({ level, callback });
     this.#schedule();
+  }
+
+  recordSnapshot(digest: string, text: string): void {
+    if (!this.#closed && this.#delivery !== undefined) this.#snapshots.keep(digest, text);
   }
 
   fingerprint(normalForm: string): string {

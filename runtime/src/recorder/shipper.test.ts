@@ -27,6 +27,7 @@ function shipping(seqs: readonly number[], answers: readonly number[]) {
         return session === 'notice' ? 1 : answers[next++]!;
       },
       async putRecording() {},
+      async putSnapshot() {},
     },
     clock: manualClock(),
     random: () => 0,

@@ -1,5 +1,5 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { type Frame, readFrame, scanFrame, segmentHeader } from './frame.ts';
+import { type Frame, frameHeaderBytes, readFrame, scanFrame, segmentHeader } from './frame.ts';
 import type { Segment, Spool } from './spool.ts';
 
 /** Events read back, and the position behind the last of them. */
@@ -10,7 +10,7 @@ export interface SpoolBatch {
   readonly unreadable?: { readonly bytes: number; readonly cause: string };
 }
 
-/** Reads frames back for shipping, so that a backlog of any size takes no memory. */
+/** Reads frames back for shipping: what was written last from memory, a backlog of any size from its files. */
 export class SpoolReader {
   readonly #spool: Spool;
   readonly #batchBytes: number;
@@ -24,6 +24,11 @@ export class SpoolReader {
 
   /** The whole frames from `position` on, at least one and about `batchBytes`; undefined when there is none. */
   async read(position: number): Promise<SpoolBatch | undefined> {
+    const recent = this.#spool.recent.read(position, this.#batchBytes);
+    if (recent !== undefined) {
+      const { frames, bytes } = wholeFrames(recent, true);
+      if (bytes > 0) return { frames, end: position + bytes };
+    }
     const segment = this.#spool.segmentAt(position);
     if (segment === undefined) return undefined;
     // What is appended while this reads belongs to the next batch.
@@ -32,23 +37,12 @@ export class SpoolReader {
       const handle = await this.#handle(segment);
       const offset = segmentHeader.length + position - segment.start;
       let bytes = await readAt(handle, offset, Math.min(available, this.#batchBytes));
-      let scan = scanFrame(bytes, 0, bytes.length);
-      if (scan.kind === 'Incomplete' && bytes.length < available) {
-        const wanted = bytes.readUInt32LE(0) + 8;
+      if (scanFrame(bytes, 0, bytes.length).kind === 'Incomplete' && bytes.length < available) {
+        const wanted = bytes.readUInt32LE(0) + frameHeaderBytes;
         bytes = await readAt(handle, offset, Math.min(available, wanted));
-        scan = scanFrame(bytes, 0, bytes.length);
       }
-      const frames: Frame[] = [];
-      let at = 0;
-      while (scan.kind === 'Frame') {
-        const frame = readFrame(bytes, at, scan.end);
-        if (frame === undefined) break;
-        frames.push(frame);
-        at = scan.end;
-        scan = scanFrame(bytes, at, bytes.length);
-      }
-      // A frame cut by the end of this batch is read with the next one.
-      if (at > 0) return { frames, end: position + at };
+      const whole = wholeFrames(bytes, false);
+      if (whole.bytes > 0) return { frames: whole.frames, end: position + whole.bytes };
       return this.#unreadable(segment, position, available, 'its checksum does not match');
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
@@ -80,6 +74,22 @@ export class SpoolReader {
     const open = this.#open;
     this.#open = undefined;
     await open?.handle.close();
+  }
+}
+
+/** The whole frames at the beginning of `bytes`; one that is cut at their end is read with the next ones. */
+function wholeFrames(
+  bytes: Buffer,
+  trusted: boolean,
+): { readonly frames: readonly Frame[]; readonly bytes: number } {
+  const frames: Frame[] = [];
+  let at = 0;
+  for (;;) {
+    const scan = scanFrame(bytes, at, bytes.length, trusted);
+    const frame = scan.kind === 'Frame' ? readFrame(bytes, at, scan.end) : undefined;
+    if (frame === undefined || scan.kind !== 'Frame') return { frames, bytes: at };
+    frames.push(frame);
+    at = scan.end;
   }
 }
 

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import { segmentHeader } from './frame.ts';
+import { RecentWrites } from './recent-writes.ts';
 import { recoverSegment, type SpoolDamage } from './recover.ts';
 import { nodeSpoolFiles, type SpoolFiles } from './spool-files.ts';
 
@@ -54,6 +55,8 @@ export class Spool {
   readonly recoveredSinceMs: number;
   /** Position up to which frames are written. */
   written: number;
+  /** What this process wrote last, while it is still in memory. */
+  readonly recent = new RecentWrites();
   /** Bytes in files beside the segments (recordings, rejected and damaged bytes); kept up by their owners. */
   otherBytes = 0;
   readonly maxBytes: number;
@@ -156,6 +159,7 @@ export class Spool {
         truncateQuietly(fd, position);
         throw cause;
       }
+      this.recent.add(this.written, frames.subarray(0, length));
       segment.bytes += length;
       this.#segmentBytesTotal += length;
       this.written += length;

@@ -18,6 +18,8 @@ export interface ShipTransport {
    * `maxChunkBytes` long.
    */
   putRecording(sha256: string, zstd: Uint8Array, signal: AbortSignal): Promise<void>;
+  /** Hands over a policy snapshot: the UTF-8 of a JSON text, `digest` its SHA-256. */
+  putSnapshot(digest: string, content: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
 /**

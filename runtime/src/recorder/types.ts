@@ -37,6 +37,11 @@ export interface Recorder {
    * run in the order of the calls, and never before this returns.
    */
   whenDurable(level: Durability, callback: (failure?: RecorderFailure) => void): void;
+  /**
+   * Policies are recorded under the SHA-256, hex, of their text: sent to the collector once, whenever it answers.
+   * What cannot be kept is lost with a line in the log; the events that name it are not.
+   */
+  recordSnapshot(digest: string, text: string): void;
   /** Keyed digest (HMAC under the installation key, never the plain hash), hex, 32 characters. */
   fingerprint(normalForm: string): string;
   close(): Promise<void>;

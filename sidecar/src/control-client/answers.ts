@@ -161,11 +161,16 @@ function readBundle(value: unknown): PolicyBundle {
   return withUnknownFieldsInvalid(bundle);
 }
 
+const received = new WeakMap<PolicyBundle, PolicyBundle>();
+
+/** A bundle as the policy API made it, which is what its digest is of. */
+export const asReceived = (bundle: PolicyBundle): PolicyBundle => received.get(bundle) ?? bundle;
+
 /** A field that this version does not know may be what narrows a rule: it must then not widen it. */
 function withUnknownFieldsInvalid(bundle: PolicyBundle): PolicyBundle {
   const isKnown = (rule: object): boolean => Object.keys(rule).every((key) => ruleFields.has(key));
   if (bundle.targets.every(({ rules }) => rules.every(isKnown))) return bundle;
-  return {
+  const enforced: PolicyBundle = {
     ...bundle,
     targets: bundle.targets.map((target) => ({
       ...target,
@@ -175,6 +180,8 @@ function withUnknownFieldsInvalid(bundle: PolicyBundle): PolicyBundle {
       }),
     })),
   };
+  received.set(enforced, bundle);
+  return enforced;
 }
 
 export function readTargetsEvent(value: unknown): TargetsEvent {

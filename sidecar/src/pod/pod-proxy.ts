@@ -3,11 +3,13 @@
  * connects is the pod itself, so nobody from elsewhere may.
  */
 import type { Socket } from 'node:net';
+import { snapshotText } from '@chaperone/core/policy/bundle-digest.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
 import type { ListenEntry } from '../config.ts';
+import { asReceived } from '../control-client/answers.ts';
 import type { PodControl } from '../control-client/pod-control.ts';
 import { Gatekeeper } from '../gatekeeper.ts';
 import { type ListenAddress, type Listener, listen } from '../listener.ts';
@@ -37,7 +39,10 @@ export class PodProxy {
     this.#options = options;
     this.#postgres = new PostgresProxy({
       ...options,
-      views: new PolicyViews(() => metrics.policyApplied()),
+      views: new PolicyViews((bundle) => {
+        metrics.policyApplied();
+        recorder.recordSnapshot(bundle.digest, snapshotText(asReceived(bundle)));
+      }),
       gatekeeper: new Gatekeeper(recorder, clock, () => control.isStale()),
       // The targets' names lead to ourselves here.
       refuseLoopback: true,

@@ -1,21 +1,32 @@
 import type { Clock, Timer } from '../clock.ts';
 import { Backoff } from './backoff.ts';
-import type { ChunkStore } from './chunk-store.ts';
-import { ShipRefused, type ShipTransport } from './transport.ts';
+import { ShipRefused } from './transport.ts';
 
-export interface RecordingShipperOptions {
-  readonly store: ChunkStore;
-  readonly transport: ShipTransport;
+/** What waits for upload, each under the SHA-256 of its content. */
+export interface UploadStore {
+  /** Digests of what waits. */
+  stored(): string[];
+  /** Told of each that comes. */
+  onStored: (digest: string) => void;
+  read(digest: string): Promise<Buffer>;
+  /** The collector has it. */
+  remove(digest: string): Promise<void>;
+}
+
+export interface UploaderOptions {
+  readonly store: UploadStore;
+  /** Rejects with ShipRefused when it will never be taken. */
+  readonly put: (digest: string, bytes: Uint8Array, signal: AbortSignal) => Promise<void>;
   readonly clock: Clock;
   readonly random: () => number;
   readonly onFailure: (cause: unknown, retryInMs: number) => void;
-  /** The chunk stays in the spool's directory and is not offered again by this process. */
+  /** It stays in the spool's directory and is not offered again by this process. */
   readonly onRefused: (digest: string, cause: ShipRefused) => void;
 }
 
-/** Uploads recorded chunks one after the other, oldest first. */
-export class RecordingShipper {
-  readonly #options: RecordingShipperOptions;
+/** Uploads what a store holds one after the other, oldest first. */
+export class Uploader {
+  readonly #options: UploaderOptions;
   readonly #backoff: Backoff;
   readonly #abort = new AbortController();
   readonly #queue: Set<string>;
@@ -28,7 +39,7 @@ export class RecordingShipper {
   #done = 0;
   #waiting: { readonly done: number; readonly callback: () => void }[] = [];
 
-  constructor(options: RecordingShipperOptions) {
+  constructor(options: UploaderOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
     this.#queue = new Set(options.store.stored());
@@ -65,18 +76,23 @@ export class RecordingShipper {
     this.#timer?.cancel();
   }
 
+  /** Ends `close` at once. */
+  giveUp(): void {
+    this.#abort.abort();
+  }
+
   #start(): void {
     if (!this.#running && this.#timer === undefined) void this.#run();
   }
 
   async #run(): Promise<void> {
-    const { store, transport, clock, onFailure, onRefused } = this.#options;
+    const { store, put, clock, onFailure, onRefused } = this.#options;
     const { signal } = this.#abort;
     this.#running = true;
     for (const digest of this.#queue) {
       if (signal.aborted) break;
       try {
-        await transport.putRecording(digest, await store.read(digest), signal);
+        await put(digest, await store.read(digest), signal);
         if (signal.aborted) return;
         await store.remove(digest);
       } catch (cause) {
