@@ -2,7 +2,9 @@
  * The programs of a cluster without the cluster: a policy API over a directory, in this process, and the
  * collector and the sidecar (or gateway) as processes of their own.
  */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { RecordClient } from '@chaperone/cli/record-client.ts';
@@ -11,7 +13,11 @@ import { type TestPolicyApi, testPolicyApi } from '@chaperone/control/policy-api
 import type { DirectoryStore } from '@chaperone/control/store/directory-store.ts';
 import { type TestDirectory, testDirectory } from '@chaperone/control/store/testing.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
+import { systemClock } from '@chaperone/runtime/clock.ts';
+import { HttpClient } from '@chaperone/runtime/http/client.ts';
+import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
 import pg from 'pg';
+import type { Registry } from 'prom-client';
 import { stringify } from 'yaml';
 import { baseResources, identity, type Resource } from './chaperone.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -27,8 +33,15 @@ export interface SidecarLabOptions {
   /** Of the backend; default the superuser. */
   readonly login?: { readonly username: string; readonly password: string };
   readonly shutdownGrace?: string;
+  /** Room of the policy API's relay; default: it has none. */
+  readonly relayMaxBytes?: number;
   /** Instead of the sources: where bundles are. */
   readonly bundles?: string;
+}
+
+interface Integrity {
+  readonly sources: readonly { readonly missing: readonly object[] }[];
+  readonly alerts: readonly object[];
 }
 
 const root = resolve(import.meta.dirname, '../..');
@@ -40,7 +53,8 @@ export class SidecarLab {
   readonly #directory: TestDirectory;
   readonly #store: DirectoryStore;
   readonly #files: string;
-  #api: TestPolicyApi;
+  #api!: TestPolicyApi;
+  #registry!: Registry;
   #collector: ProgramProcess | undefined;
   #collectorPort = 0;
   #sidecar: ProgramProcess | undefined;
@@ -50,17 +64,14 @@ export class SidecarLab {
     directory: TestDirectory,
     store: DirectoryStore,
     tickets: TicketStore,
-    api: TestPolicyApi,
   ) {
     this.options = options;
     this.#directory = directory;
     this.#store = store;
     this.tickets = tickets;
-    this.#api = api;
     this.#files = mkdtempSync(join(tmpdir(), 'chaperone-lab-'));
     const pod = `pod.payments.${options.serviceAccount ?? 'nightly-report'}.uid-1`;
     writeFileSync(join(this.#files, 'token'), options.mode === 'Gateway' ? 'gateway' : pod);
-    this.#trust();
   }
 
   /** Everything runs when this resolves, and the sidecar listens. */
@@ -72,8 +83,8 @@ export class SidecarLab {
     });
     const store = await directory.open();
     const tickets = new TicketStore(directory.database, () => Date.now());
-    const api = await testPolicyApi(directory.state, store, { tickets });
-    const lab = new SidecarLab(options, directory, store, tickets, api);
+    const lab = new SidecarLab(options, directory, store, tickets);
+    await lab.#startPolicyApi(0);
     try {
       await lab.startCollector();
       await lab.startSidecar();
@@ -142,8 +153,7 @@ export class SidecarLab {
       CHAPERONE_OPS_HOST: '127.0.0.1',
       CHAPERONE_OPS_PORT: '0',
     });
-    const { url } = await this.#collector.logged('serving');
-    this.#collectorPort = Number(new URL(url as string).port);
+    await this.#collector.logged('serving');
   }
 
   /** A new process over the same spool; ready when this resolves. */
@@ -162,7 +172,7 @@ export class SidecarLab {
     this.#sidecar = new ProgramProcess(this.#program('sidecar'), [], {
       CHAPERONE_MODE: mode,
       CHAPERONE_POLICY_API_URL: this.#api.url,
-      CHAPERONE_COLLECTOR_URL: `https://127.0.0.1:${this.#collectorPort}`,
+      CHAPERONE_COLLECTOR_URL: this.#collectorUrl,
       CHAPERONE_CA_FILE: join(this.#files, 'ca.crt'),
       CHAPERONE_TOKEN_FILE: join(this.#files, 'token'),
       ...(mode === 'Pod'
@@ -229,23 +239,73 @@ export class SidecarLab {
 
   /** Its certificates come from another authority, which the file of authorities then names. */
   async restorePolicyApi(): Promise<void> {
-    const { port } = this.#api;
+    await this.#startPolicyApi(this.#api.port);
+  }
+
+  async #startPolicyApi(port: number): Promise<void> {
+    const { relayMaxBytes: maxBytes } = this.options;
+    this.#collectorPort ||= await freePort();
+    this.#registry = createRegistry('policy-api', 'test');
     this.#api = await testPolicyApi(this.#directory.state, this.#store, {
       port,
       tickets: this.tickets,
+      registry: this.#registry,
+      ...(maxBytes !== undefined && {
+        relay: {
+          directory: join(this.#files, 'relay'),
+          maxBytes,
+          collectorUrl: this.#collectorUrl,
+          caFile: join(this.#files, 'ca.crt'),
+        },
+      }),
     });
     this.#trust();
+  }
+
+  /** Batches that the policy API's relay has counted with that outcome. */
+  async relayed(outcome: string): Promise<number> {
+    const metric = this.#registry.getSingleMetric('chaperone_policy_api_relay_batches_total')!;
+    const { values } = await metric.get();
+    return values.find(({ labels }) => labels.outcome === outcome)?.value ?? 0;
+  }
+
+  /** The sidecar's volume is gone. */
+  loseSpool(): void {
+    rmSync(join(this.#files, 'spool'), { recursive: true });
+  }
+
+  get #readerToken(): string {
+    return readFileSync(join(this.#files, 'record/reader.token'), 'utf8').trim();
+  }
+
+  get #collectorUrl(): string {
+    return `https://127.0.0.1:${this.#collectorPort}`;
   }
 
   /** Asks the record. */
   async record<Result>(ask: (client: RecordClient) => Promise<Result>): Promise<Result> {
     const client = new RecordClient({
-      url: `https://127.0.0.1:${this.#collectorPort}`,
-      token: readFileSync(join(this.#files, 'record/reader.token'), 'utf8').trim(),
+      url: this.#collectorUrl,
+      token: this.#readerToken,
       ca: this.#api.ca,
     });
     try {
       return await ask(client);
+    } finally {
+      client.close();
+    }
+  }
+
+  /** What the collector says of its sources, and its alerts. */
+  async integrity(): Promise<Integrity> {
+    const client = new HttpClient({
+      baseUrl: this.#collectorUrl,
+      ca: this.#api.ca,
+      clock: systemClock(),
+    });
+    try {
+      const headers = { authorization: `Bearer ${this.#readerToken}` };
+      return (await client.json({ method: 'GET', path: '/v1/integrity', headers })) as Integrity;
     } finally {
       client.close();
     }
@@ -312,6 +372,16 @@ export function startReachablePostgres(): Promise<TestPostgres> {
     version: 18,
     settings: { listen_addresses: `127.0.0.1,${ownAddress()}` },
   });
+}
+
+/** One that nobody listens on now. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
 
 async function all<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
