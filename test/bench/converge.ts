@@ -11,27 +11,32 @@ import { type ResourceType, resourceTypes } from '@chaperone/operator/kubernetes
 import { waitFor } from '../cluster/node/wait-for.ts';
 import { startTestApiServer } from '../support/api-server.ts';
 import { apiOf, applyCrds, createNamespace } from '../support/kubernetes.ts';
+import {
+  manyIdentity,
+  manyPolicy,
+  manyResources,
+  manyTarget,
+  range,
+} from '../support/many-resources.ts';
 import { OperatorProcess } from '../support/operator-process.ts';
 
 const factor = Number(process.argv[2] ?? 1);
-const size = { policies: 500 * factor, identities: 200 * factor, targets: 50 * factor };
-const namespaces = 10;
+const size = {
+  policies: manyResources.policies * factor,
+  identities: manyResources.identities * factor,
+  targets: manyResources.targets * factor,
+};
+const data = range(0, 10).map((at) => `data-${at}`);
+const tenants = range(0, 10).map((at) => `pay-${at}`);
 const restMs = 20_000;
 
 const server = await startTestApiServer();
 const api = apiOf(server.kubeconfig);
 let controllers: OperatorProcess | undefined;
 
-const ours = (kind: string, namespace: string, name: string, spec: object): object => ({
-  apiVersion: 'chaperone.dev/v1alpha1',
-  kind,
-  metadata: { namespace, name },
-  spec,
-});
-
 /** Eight at a time, as a person's tools would. */
 async function createAll(type: ResourceType, count: number, make: (at: number) => object) {
-  const left = Array.from({ length: count }, (_, at) => at).values();
+  const left = range(0, count).values();
   const worker = async (): Promise<void> => {
     for (const at of left) await api.create(type, make(at) as never);
   };
@@ -62,40 +67,13 @@ async function usage(port: number): Promise<{ rss: number; cpuMs: number }> {
 try {
   await applyCrds(api);
   await createNamespace(api, 'chaperone-system');
-  for (let at = 0; at < namespaces; at += 1) {
-    await createNamespace(api, `data-${at}`);
-    await createNamespace(api, `pay-${at}`);
-  }
-  await createAll(resourceTypes.Target, size.targets, (at) =>
-    ours('Target', `data-${at % namespaces}`, `target-${at}`, {
-      protocol: 'PostgreSQL',
-      host: `db-${at}.data-${at % namespaces}.svc.cluster.local`,
-      credentials: { secretRef: { name: `secret-${at}` } },
-      allowedNamespaces: { from: 'All' },
-    }),
-  );
+  for (const namespace of [...data, ...tenants]) await createNamespace(api, namespace);
+  await createAll(resourceTypes.Target, size.targets, (at) => manyTarget(at, data));
   await createAll(resourceTypes.MachineIdentity, size.identities, (at) =>
-    ours('MachineIdentity', `pay-${at % namespaces}`, `identity-${at}`, {
-      owner: { team: 'team' },
-      purpose: 'To be counted',
-      subjects: [{ serviceAccount: { name: `account-${at}` } }],
-    }),
+    manyIdentity(at, tenants),
   );
   await createAll(resourceTypes.AccessPolicy, size.policies, (at) =>
-    ours('AccessPolicy', `data-${(at % size.targets) % namespaces}`, `policy-${at}`, {
-      targetRefs: [{ name: `target-${at % size.targets}` }],
-      subjects: { namespaces: [`pay-${at % namespaces}`] },
-      rules: [
-        { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.public.*'] },
-        {
-          name: 'write',
-          action: 'Allow',
-          classes: ['Write'],
-          resources: ['shop.public.orders'],
-          when: 'statement.hasWhere',
-        },
-      ],
-    }),
+    manyPolicy(at, data, size.targets, tenants[Math.floor(at / size.targets) % tenants.length]!),
   );
 
   const startMs = performance.now();

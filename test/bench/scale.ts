@@ -10,6 +10,14 @@ import { wantedStatuses } from '@chaperone/control/controllers/statuses.ts';
 import { stored } from '@chaperone/control/controllers/testing.ts';
 import { bundleFor, bundleInputs } from '@chaperone/control/policy-api/bundle.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
+import {
+  type Manifest,
+  manyIdentity,
+  manyPolicy,
+  manyResources,
+  manyTarget,
+  range,
+} from '../support/many-resources.ts';
 
 const rules = governanceRules({
   clusterDomain: 'cluster.local',
@@ -26,49 +34,48 @@ interface Size {
   readonly targets: number;
 }
 
-const policyAt = (at: number, { targets, identities }: Size): Stored<'AccessPolicy'> => {
-  const target = at % targets;
-  const namespace = `data-${target % 10}`;
-  const pay = `pay-${at % Math.ceil(identities / 10)}`;
-  return stored('AccessPolicy', `${namespace}/policy-${at}`, {
-    subjects:
-      at % 3 === 0
-        ? { identities: [{ namespace: pay, name: `identity-${at % identities}` }] }
-        : { namespaces: [pay] },
-    ...(at % 5 === 0
-      ? { targetRefs: undefined, selector: { matchLabels: { tier: `tier-${target % 7}` } } }
-      : { targetRefs: [{ name: `target-${target}` }] }),
-    rules: [
-      { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.public.*'] },
-      {
-        name: 'write',
-        action: 'Allow',
-        classes: ['Write'],
-        resources: ['shop.public.orders'],
-        when: 'statement.hasWhere',
-        limits: { rowsPerStatement: 1000 },
-      },
-      { name: 'never', action: 'Deny', verbs: ['Drop', 'Truncate'], resources: ['**'] },
-    ],
+/** Beside limits and a Deny, some name one identity, and some select their targets. */
+function policyAt(at: number, { targets, identities }: Size): Stored<'AccessPolicy'> {
+  const tenant = tenantsOf(identities)[at % tenantsOf(identities).length]!;
+  const made = manyPolicy(at, data, targets, tenant);
+  const [read, write] = made.spec.rules as readonly object[];
+  return storedOf({
+    ...made,
+    spec: {
+      ...made.spec,
+      ...(at % 3 === 0 && {
+        subjects: { identities: [{ namespace: tenant, name: `identity-${at % identities}` }] },
+      }),
+      ...(at % 5 === 0 && {
+        targetRefs: undefined,
+        selector: { matchLabels: tierOf(at % targets) },
+      }),
+      rules: [
+        read,
+        { ...write, limits: { rowsPerStatement: 1000 } },
+        { name: 'never', action: 'Deny', verbs: ['Drop', 'Truncate'], resources: ['**'] },
+      ],
+    },
   });
-};
+}
+
+const data = range(0, 10).map((at) => `data-${at}`);
+/** Ten identities in each. */
+const tenantsOf = (identities: number): readonly string[] =>
+  range(0, Math.ceil(identities / 10)).map((at) => `pay-${at}`);
+const tierOf = (target: number): { readonly tier: string } => ({ tier: `tier-${target % 7}` });
+
+function storedOf<Kind extends 'Target' | 'MachineIdentity' | 'AccessPolicy'>(
+  { kind, metadata, spec }: Manifest<Kind>,
+  labels?: Readonly<Record<string, string>>,
+): Stored<Kind> {
+  return stored(kind, `${metadata.namespace}/${metadata.name}`, spec, labels);
+}
 
 function objects(size: Size): Stored[] {
-  const range = (count: number): readonly number[] => Array.from({ length: count }, (_, at) => at);
   return [
-    ...range(size.targets).map((at) =>
-      stored(
-        'Target',
-        `data-${at % 10}/target-${at}`,
-        {
-          host: `db-${at}.data-${at % 10}.svc.cluster.local`,
-          allowedNamespaces: { from: 'All' },
-          credentials: { secretRef: { name: `secret-${at}` } },
-        },
-        { tier: `tier-${at % 7}` },
-      ),
-    ),
-    ...range(size.targets).map((at) =>
+    ...range(0, size.targets).map((at) => storedOf(manyTarget(at, data), tierOf(at))),
+    ...range(0, size.targets).map((at) =>
       stored(
         'Secret',
         `data-${at % 10}/secret-${at}`,
@@ -76,13 +83,11 @@ function objects(size: Size): Stored[] {
         { 'chaperone.dev/target': `target-${at}` },
       ),
     ),
-    ...range(size.identities).map((at) =>
-      stored('MachineIdentity', `pay-${at % Math.ceil(size.identities / 10)}/identity-${at}`, {
-        subjects: [{ serviceAccount: { name: `account-${at}` } }],
-      }),
+    ...range(0, size.identities).map((at) =>
+      storedOf(manyIdentity(at, tenantsOf(size.identities))),
     ),
-    ...range(size.policies).map((at) => policyAt(at, size)),
-    ...range(size.targets * 2).map((at) =>
+    ...range(0, size.policies).map((at) => policyAt(at, size)),
+    ...range(0, size.targets * 2).map((at) =>
       stored('MaskingRule', `data-${(at % size.targets) % 10}/mask-${at}`, {
         targetRefs: [{ name: `target-${at % size.targets}` }],
         transform: { type: at % 2 === 0 ? 'Hash' : 'Redact' },
@@ -145,12 +150,11 @@ function measure(size: Size): Record<string, string | number> {
 }
 
 measure({ policies: 50, identities: 20, targets: 10 }); // warms up
-const base: Size = { policies: 500, identities: 200, targets: 50 };
 const rows = [0.25, 0.5, 1, 2, 4].map((factor) =>
   measure({
-    policies: base.policies * factor,
-    identities: base.identities * factor,
-    targets: Math.round(base.targets * factor),
+    policies: manyResources.policies * factor,
+    identities: manyResources.identities * factor,
+    targets: Math.round(manyResources.targets * factor),
   }),
 );
 console.table(rows);

@@ -8,6 +8,13 @@ import { Kubectl } from '@chaperone/cli/kubernetes/kubectl.ts';
 import { bundleFor } from '@chaperone/control/policy-api/bundle.ts';
 import { foreignTargetsAccepted, foreignTargetsLabel } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import {
+  manyIdentity,
+  manyPolicy,
+  manyResources,
+  manyTarget,
+  range,
+} from '../support/many-resources.ts';
 import { waitFor } from './node/wait-for.ts';
 import {
   componentPods,
@@ -19,7 +26,6 @@ import { clusterContext } from './support/context.ts';
 import { kubectl, list } from './support/kubectl.ts';
 import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 
-const whole = { targets: 50, identities: 200, policies: 500 };
 const parts = [0.25, 0.5, 1];
 const pairs = 10;
 /** Over which CPU at rest is measured. */
@@ -54,58 +60,23 @@ afterAll(async () => {
   await deleteNamespace(...data, ...tenants, releaseNamespace);
 });
 
-const ours = (kind: string, namespace: string, name: string, spec: object): object => ({
-  apiVersion: 'chaperone.dev/v1alpha1',
-  kind,
-  metadata: { namespace, name },
-  spec,
-});
-
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, at) => from + at);
-
-const dataOf = (target: number): string => data[target % pairs]!;
-const tenantOf = (at: number): string => tenants[at % pairs]!;
-
-const target = (at: number): object =>
-  ours('Target', dataOf(at), `target-${at}`, {
-    protocol: 'PostgreSQL',
-    host: `db-${at}.${dataOf(at)}.svc.cluster.local`,
-    credentials: { secretRef: { name: `secret-${at}` } },
-    allowedNamespaces: { from: 'All' },
-  });
-
-const identity = (at: number): object =>
-  ours('MachineIdentity', tenantOf(at), `identity-${at}`, {
-    owner: { team: 'team' },
-    purpose: 'To be counted',
-    subjects: [{ serviceAccount: { name: `account-${at}` } }],
-  });
-
-const policy = (at: number): object =>
-  ours('AccessPolicy', dataOf(at % whole.targets), `policy-${at}`, {
-    targetRefs: [{ name: `target-${at % whole.targets}` }],
-    subjects: { namespaces: [tenantOf(Math.floor(at / whole.targets))] },
-    rules: [
-      { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.public.*'] },
-      {
-        name: 'write',
-        action: 'Allow',
-        classes: ['Write'],
-        resources: ['shop.public.orders'],
-        when: 'statement.hasWhere',
-      },
-    ],
-  });
+/** How to make each. A tenant after the other has a policy on each target. */
+const make = {
+  targets: (at: number) => manyTarget(at, data),
+  identities: (at: number) => manyIdentity(at, tenants),
+  policies: (at: number) => {
+    const { targets } = manyResources;
+    return manyPolicy(at, data, targets, tenants[Math.floor(at / targets) % pairs]!);
+  },
+};
 
 /** Makes what `part` has more than `before`, and waits until every status is written. */
 async function growTo(part: number, before: number): Promise<Pick<Row, 'madeMs' | 'convergedMs'>> {
-  const made = Object.entries({ targets: target, identities: identity, policies: policy }).flatMap(
-    ([kind, make]) => {
-      const size = whole[kind as keyof typeof whole];
-      return range(Math.round(size * before), Math.round(size * part)).map(make);
-    },
-  );
+  const kinds = Object.keys(make) as (keyof typeof make)[];
+  const made = kinds.flatMap((kind) => {
+    const count = manyResources[kind];
+    return range(Math.round(count * before), Math.round(count * part)).map<object>(make[kind]);
+  });
   const startMs = performance.now();
   await kubectl(['create', '-f', '-'], {
     input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: made }),
@@ -190,7 +161,7 @@ test.each(parts)('%p of 500 policies, 200 identities and 50 targets converges', 
 test('the cost of a sidecar grows no faster than what it is told of', () => {
   expect(rows).toHaveLength(parts.length);
   const lines = rows.map(({ part, madeMs, convergedMs, bundleBytes, use }) => {
-    const counts = Object.entries(whole).map(
+    const counts = Object.entries(manyResources).map(
       ([kind, size]) => `${Math.round(size * part)} ${kind}`,
     );
     const costs = use.map(
