@@ -136,16 +136,40 @@ function isSelf(
   );
 }
 
+type WriteStmt = InsertStmt | UpdateStmt | DeleteStmt | MergeStmt;
+
+/** Every write begins so: its body is visited, and WITH comes before the target. */
+function open(
+  run: Run,
+  stmt: WriteStmt,
+  parent: Scope | undefined,
+): { readonly scope: Scope; readonly target: Target | undefined } {
+  run.visit(stmt);
+  const scope = newScope(parent);
+  bindWith(run, scope, stmt.withClause);
+  return { scope, target: resolveTarget(run, stmt.relation) };
+}
+
+/** Puts the target before the other relations of FROM, USING or MERGE's source, which it returns. */
+function joinTarget(
+  run: Run,
+  scope: Scope,
+  target: Target,
+  others: readonly Node[] | undefined,
+): readonly Item[] {
+  analyzeFrom(run, scope, others);
+  const joined = scope.items;
+  scope.items = [target.item, ...joined];
+  return joined;
+}
+
 /** INSERT; returns what RETURNING gives. The body is visited here. */
 export function analyzeInsert(
   run: Run,
   stmt: InsertStmt,
   parent: Scope | undefined,
 ): readonly Field[] {
-  run.visit(stmt);
-  const scope = newScope(parent);
-  bindWith(run, scope, stmt.withClause);
-  const target = resolveTarget(run, stmt.relation);
+  const { scope, target } = open(run, stmt, parent);
   const source = insertSource(run, scope, stmt.selectStmt);
   if (target === undefined) return abandon(run, stmt);
   const names = stmt.cols === undefined ? undefined : targetNames(run, scope, stmt.cols);
@@ -302,14 +326,9 @@ export function analyzeUpdate(
   stmt: UpdateStmt,
   parent: Scope | undefined,
 ): readonly Field[] {
-  run.visit(stmt);
-  const scope = newScope(parent);
-  bindWith(run, scope, stmt.withClause);
-  const target = resolveTarget(run, stmt.relation);
+  const { scope, target } = open(run, stmt, parent);
   if (target === undefined) return abandon(run, stmt);
-  analyzeFrom(run, scope, stmt.fromClause);
-  const others = scope.items;
-  scope.items = [target.item, ...others];
+  const others = joinTarget(run, scope, target, stmt.fromClause);
   assign(run, scope, target, stmt.targetList);
   analyzeCondition(run, scope, stmt.whereClause);
   return returning(run, scope, target, others, stmt.returningClause);
@@ -321,15 +340,10 @@ export function analyzeDelete(
   stmt: DeleteStmt,
   parent: Scope | undefined,
 ): readonly Field[] {
-  run.visit(stmt);
-  const scope = newScope(parent);
-  bindWith(run, scope, stmt.withClause);
-  const target = resolveTarget(run, stmt.relation);
+  const { scope, target } = open(run, stmt, parent);
   if (target === undefined) return abandon(run, stmt);
   report(run, target, 'Delete', undefined);
-  analyzeFrom(run, scope, stmt.usingClause);
-  const others = scope.items;
-  scope.items = [target.item, ...others];
+  const others = joinTarget(run, scope, target, stmt.usingClause);
   analyzeCondition(run, scope, stmt.whereClause);
   return returning(run, scope, target, others, stmt.returningClause);
 }
@@ -340,17 +354,13 @@ export function analyzeMerge(
   stmt: MergeStmt,
   parent: Scope | undefined,
 ): readonly Field[] {
-  run.visit(stmt);
   run.requireVersion(15, 'MERGE');
   if (stmt.returningClause !== undefined) run.requireVersion(17, 'MERGE … RETURNING');
-  const scope = newScope(parent);
-  bindWith(run, scope, stmt.withClause);
-  const target = resolveTarget(run, stmt.relation);
+  const { scope, target } = open(run, stmt, parent);
   if (target === undefined) return abandon(run, stmt);
   report(run, target, 'Merge', undefined);
-  analyzeFrom(run, scope, stmt.sourceRelation === undefined ? [] : [stmt.sourceRelation]);
-  const source = scope.items;
-  scope.items = [target.item, ...source];
+  const { sourceRelation } = stmt;
+  const source = joinTarget(run, scope, target, sourceRelation && [sourceRelation]);
   analyzeCondition(run, scope, stmt.joinCondition);
   for (const node of stmt.mergeWhenClauses ?? []) {
     const when = bodyOf(node, 'MergeWhenClause');
@@ -424,10 +434,7 @@ function returning(
 }
 
 /** The target is not understood, and said so; the rest of the statement does not matter any more. */
-function abandon(
-  run: Run,
-  stmt: InsertStmt | UpdateStmt | DeleteStmt | MergeStmt,
-): readonly Field[] {
+function abandon(run: Run, stmt: WriteStmt): readonly Field[] {
   run.ignore(stmt);
   return [];
 }
