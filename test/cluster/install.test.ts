@@ -2,7 +2,6 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { injectEnabled, injectLabel } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from './node/wait-for.ts';
 import {
@@ -12,46 +11,32 @@ import {
   releaseNamespace,
   uninstallChaperone,
 } from './support/chaperone.ts';
-import { askDatabase, type Database, startDatabase } from './support/database.ts';
+import { askDatabase, type Database } from './support/database.ts';
 import { inventory } from './support/inventory.ts';
 import { apply, get, kubectl, list } from './support/kubectl.ts';
-import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
+import { deleteNamespace } from './support/namespaces.ts';
 import { ready } from './support/pods.ts';
 import { recordedEvents } from './support/record.ts';
-import {
-  type ShopAccess,
-  shopIdentity,
-  shopPolicies,
-  shopTarget,
-} from './support/shop-resources.ts';
+import { removeShop, shopNamespaces, startShop } from './support/shop.ts';
+import { shopResources } from './support/shop-resources.ts';
 import { psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
 const reports = 'reports';
 
 let before: ReadonlySet<string>;
-let data: string;
-let tenant: string;
+const shop = shopNamespaces();
+const { data, tenant } = shop;
 let database: Database;
-let access: ShopAccess;
+const access = { namespace: tenant, serviceAccount: reports };
 
 beforeAll(async () => {
-  data = await makeNamespace('data');
-  tenant = await makeNamespace('tenant', {
-    [injectLabel]: injectEnabled,
-    'pod-security.kubernetes.io/enforce': 'restricted',
-    'chaperone.dev/foreign-targets': 'accept',
-  });
-  access = { namespace: tenant, serviceAccount: reports };
+  database = await startShop(shop, { 'pod-security.kubernetes.io/enforce': 'restricted' });
   await apply([serviceAccount(reports)], tenant);
-  database = await startDatabase(data);
   // What is there before; the tenant's and the database's own are part of it.
   before = await inventory();
 });
 
-afterAll(async () => {
-  await uninstallChaperone();
-  await deleteNamespace(tenant, data, releaseNamespace);
-});
+afterAll(() => removeShop(shop));
 
 test('helm install ends with everything ready', async () => {
   await installChaperone({ targetNamespaces: [data] });
@@ -68,11 +53,7 @@ test('helm install ends with everything ready', async () => {
 });
 
 test('resources are accepted and become Ready', async () => {
-  await apply([
-    ...shopTarget(database, [tenant]),
-    shopIdentity(access),
-    ...shopPolicies(database, access),
-  ]);
+  await apply(shopResources(database, access));
   await waitFor(
     async () => {
       const objects = await list('targets,machineidentities,accesspolicies,maskingrules', '-A');

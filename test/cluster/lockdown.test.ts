@@ -2,46 +2,38 @@
 import {
   egressAnnotation,
   egressLockdown,
-  injectEnabled,
-  injectLabel,
   lockdownContainer,
   sidecarUid,
 } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { waitFor } from './node/wait-for.ts';
-import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
-import { type Database, databaseAddress, startDatabase } from './support/database.ts';
+import { installChaperone, releaseNamespace } from './support/chaperone.ts';
+import { type Database, databaseAddress } from './support/database.ts';
 import { apply, get, type KubernetesObject, list } from './support/kubectl.ts';
-import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 import { exec, podLogs, ready } from './support/pods.ts';
-import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
+import { removeShop, shopNamespaces, startShop } from './support/shop.ts';
+import { shopResources, shopTarget } from './support/shop-resources.ts';
 import { podTemplate, psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
 const account = 'shop';
-let data: string;
-let tenant: string;
+const shop = shopNamespaces();
+const { data, tenant } = shop;
 let database: Database;
 /** Of the Service, and of the pod behind it. */
 let service: string;
 let pod: string;
 
 beforeAll(async () => {
-  data = await makeNamespace('data');
-  tenant = await makeNamespace('tenant', {
-    [injectLabel]: injectEnabled,
-    'chaperone.dev/foreign-targets': 'accept',
-  });
-  database = await startDatabase(data);
+  database = await startShop(shop);
   await installChaperone({ targetNamespaces: [data] });
   const access = { namespace: tenant, serviceAccount: account };
-  const [login, target] = shopTarget(database, [tenant]);
-  const spec = { ...target!.spec, lockdownPorts: [5432] };
-  await apply([
-    login!,
-    { ...target!, spec },
-    shopIdentity(access),
-    ...shopPolicies(database, access),
-  ]);
+  await apply(
+    shopResources(database, access).map((object) =>
+      object.kind === 'Target'
+        ? { ...object, spec: { ...object.spec, lockdownPorts: [5432] } }
+        : object,
+    ),
+  );
   await apply(
     [
       serviceAccount(account),
@@ -60,10 +52,7 @@ beforeAll(async () => {
   pod = await databaseAddress(database);
 });
 
-afterAll(async () => {
-  await uninstallChaperone();
-  await deleteNamespace(tenant, data, releaseNamespace);
-});
+afterAll(() => removeShop(shop));
 
 /** With the host's own name given for TLS, as an attacker who knows it would. */
 const direct = (workload: string, address: string, parameters = '') =>

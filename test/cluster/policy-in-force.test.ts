@@ -2,20 +2,19 @@
  * How long it takes until a change holds for sessions that are open, in pods of a cluster. Figures are printed and not
  * judged, but for a bound that a broken stream could not keep: how fast a machine is, is not what is tested.
  */
-import { injectEnabled, injectLabel } from '@chaperone/core/injection/names.ts';
 import type { KubernetesApi } from '@chaperone/operator/kubernetes/client.ts';
 import { resourceTypes } from '@chaperone/operator/kubernetes/resource-types.ts';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { apiOf } from '../support/kubernetes.ts';
 import { waitFor } from './node/wait-for.ts';
-import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
+import { installChaperone } from './support/chaperone.ts';
 import { clusterContext } from './support/context.ts';
-import { type Database, startDatabase } from './support/database.ts';
+import type { Database } from './support/database.ts';
 import { apply, list } from './support/kubectl.ts';
-import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 import { OpenSessions } from './support/open-sessions.ts';
 import { ready } from './support/pods.ts';
-import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
+import { removeShop, shopNamespaces, startShop } from './support/shop.ts';
+import { shopIdentity, shopPolicies, shopResources } from './support/shop-resources.ts';
 import { psql, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
 const account = 'shop';
@@ -25,26 +24,16 @@ const boundMs = 15_000;
 const startMs = 60_000;
 const sql = 'SELECT 1 FROM orders LIMIT 1';
 
-let data: string;
-let tenant: string;
+const shop = shopNamespaces();
+const { data, tenant } = shop;
 let database: Database;
 let api: KubernetesApi;
 let sessions: OpenSessions | undefined;
 
 beforeAll(async () => {
-  data = await makeNamespace('data');
-  tenant = await makeNamespace('tenant', {
-    [injectLabel]: injectEnabled,
-    'chaperone.dev/foreign-targets': 'accept',
-  });
-  database = await startDatabase(data);
+  database = await startShop(shop);
   await installChaperone({ targetNamespaces: [data] });
-  const access = { namespace: tenant, serviceAccount: account };
-  await apply([
-    ...shopTarget(database, [tenant]),
-    shopIdentity(access),
-    ...shopPolicies(database, access),
-  ]);
+  await apply(shopResources(database, { namespace: tenant, serviceAccount: account }));
   const image = 'node:24';
   const workload = { name: account, serviceAccount: account, image, replicas: 2 };
   await apply([serviceAccount(account), workloadDeployment(workload)], tenant);
@@ -60,8 +49,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await api?.config.close();
-  await uninstallChaperone();
-  await deleteNamespace(tenant, data, releaseNamespace);
+  await removeShop(shop);
 });
 
 /** Two sessions in each of two pods, all of which are allowed what they ask. */

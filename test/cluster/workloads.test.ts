@@ -1,31 +1,25 @@
 /** Jobs, init containers, CronJobs, StatefulSets and rolling updates: what their programs saw is what is on record. */
-import { injectEnabled, injectLabel, sidecarContainer } from '@chaperone/core/injection/names.ts';
+import { sidecarContainer } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from './node/wait-for.ts';
-import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
-import { askDatabase, type Database, startDatabase } from './support/database.ts';
+import { installChaperone } from './support/chaperone.ts';
+import { askDatabase, type Database } from './support/database.ts';
 import { apply, get, type KubernetesObject, kubectl, list, patch } from './support/kubectl.ts';
-import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 import { jobEnd, ready, restricted } from './support/pods.ts';
 import { recordIntegrity } from './support/record.ts';
 import { faultsOf, recordOf, type SessionRecord } from './support/record-of-tally.ts';
+import { removeShop, shopNamespaces, startShop } from './support/shop.ts';
 import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
 import { loadClient, startTally, type Tally, type TallyLine } from './support/tally.ts';
 import { podTemplate, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
-let data: string;
-let tenant: string;
+const shop = shopNamespaces();
+const { data, tenant } = shop;
 let database: Database;
 let tally: Tally;
 
 beforeAll(async () => {
-  data = await makeNamespace('data');
-  tenant = await makeNamespace('tenant', {
-    [injectLabel]: injectEnabled,
-    'pod-security.kubernetes.io/enforce': 'restricted',
-    'chaperone.dev/foreign-targets': 'accept',
-  });
-  database = await startDatabase(data);
+  database = await startShop(shop, { 'pod-security.kubernetes.io/enforce': 'restricted' });
   // An insertion takes its time, so that there is always one in flight; the processor is free meanwhile.
   await askDatabase(
     database,
@@ -38,10 +32,7 @@ beforeAll(async () => {
   await apply(shopTarget(database, [tenant]));
 });
 
-afterAll(async () => {
-  await uninstallChaperone();
-  await deleteNamespace(tenant, data, releaseNamespace);
-});
+afterAll(() => removeShop(shop));
 
 /** An identity of that name, which may do what the shop's programs do. */
 async function makeIdentity(name: string): Promise<void> {

@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { apply, kubectl } from './kubectl.ts';
+import { apply, type KubernetesObject, kubectl } from './kubectl.ts';
+
+/** A name that begins with `prefix`, and that nothing has yet. */
+export const uniqueName = (prefix: string): string => `${prefix}-${randomBytes(3).toString('hex')}`;
+
+export const namespace = (
+  name: string,
+  labels: Readonly<Record<string, string>> = {},
+): KubernetesObject => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } });
 
 /** Makes a namespace of a new name that begins with `prefix`, and returns the name. */
 export async function makeNamespace(
   prefix: string,
   labels: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const name = `${prefix}-${randomBytes(3).toString('hex')}`;
-  await apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } }]);
+  const name = uniqueName(prefix);
+  await apply([namespace(name, labels)]);
   return name;
 }
 

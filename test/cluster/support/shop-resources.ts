@@ -103,3 +103,12 @@ export function shopPolicies(
     },
   ];
 }
+
+/** All of it: the target open to the workload's namespace, its identity, and what it may do. */
+export function shopResources(database: Database, access: ShopAccess): KubernetesObject[] {
+  return [
+    ...shopTarget(database, [access.namespace]),
+    shopIdentity(access),
+    ...shopPolicies(database, access),
+  ];
+}
