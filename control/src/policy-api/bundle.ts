@@ -132,7 +132,7 @@ function rulesOf({ policy, attached }: AttachedPolicy): BundleRule[] {
 
 function limitsOf(limits: NonNullable<AccessPolicyRule['limits']>): LimitSpec {
   const scope = limits.scope ?? (limits.rowsPerHour === undefined ? 'Pod' : 'Identity');
-  return { ...limits, scope };
+  return { ...limits, onExceed: limits.onExceed ?? 'Deny', scope };
 }
 
 function bundleMask({ rule, mask }: MaskPart, identity: Identity): BundleMask {

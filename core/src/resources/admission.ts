@@ -114,7 +114,7 @@ function ruleProblems(rule: AccessPolicyRule, path: string): Problem[] {
   problems.push(
     ...patternProblems(rule.resources, `${path}.resources`, resourcePatternProblem),
     ...durationProblems(rule.approval?.expiresAfter, `${path}.approval.expiresAfter`),
-    ...durationProblems(rule.approval?.wait.holdTimeout, `${path}.approval.wait.holdTimeout`),
+    ...durationProblems(rule.approval?.wait?.holdTimeout, `${path}.approval.wait.holdTimeout`),
   );
   if (rule.when !== undefined) {
     const condition = checkCondition(rule.when);

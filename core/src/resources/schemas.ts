@@ -307,7 +307,7 @@ export const resourceSchemas: Readonly<
                     minimum: 1,
                     maximum: 1000000,
                   },
-                  onExceed: { type: 'string', enum: ['Deny', 'RequireApproval'], default: 'Deny' },
+                  onExceed: { type: 'string', enum: ['Deny', 'RequireApproval'] },
                   scope: { type: 'string', enum: ['Pod', 'Identity'] },
                 },
               },
@@ -328,16 +328,10 @@ export const resourceSchemas: Readonly<
                       },
                     },
                   },
-                  minimum: {
-                    type: 'integer',
-                    format: 'int32',
-                    minimum: 1,
-                    maximum: 10,
-                    default: 1,
-                  },
+                  minimum: { type: 'integer', format: 'int32', minimum: 1, maximum: 10 },
                   wait: {
                     type: 'object',
-                    default: { mode: 'Fail' },
+                    required: ['mode'],
                     'x-kubernetes-validations': [
                       {
                         rule: "has(self.holdTimeout) == (self.mode == 'Hold')",
@@ -345,7 +339,7 @@ export const resourceSchemas: Readonly<
                       },
                     ],
                     properties: {
-                      mode: { type: 'string', enum: ['Fail', 'Hold'], default: 'Fail' },
+                      mode: { type: 'string', enum: ['Fail', 'Hold'] },
                       holdTimeout: {
                         type: 'string',
                         minLength: 2,
@@ -359,9 +353,8 @@ export const resourceSchemas: Readonly<
                     minLength: 2,
                     maxLength: 32,
                     pattern: '^([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$',
-                    default: '30m',
                   },
-                  requireTicket: { type: 'boolean', default: false },
+                  requireTicket: { type: 'boolean' },
                 },
               },
             },

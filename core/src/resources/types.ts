@@ -108,8 +108,8 @@ export interface AccessPolicyRuleLimits {
   readonly statementsPerSecond?: number;
   /** Sessions open at the same time. */
   readonly concurrentSessions?: number;
-  /** What becomes of a statement that would exceed a limit. */
-  readonly onExceed: 'Deny' | 'RequireApproval';
+  /** What becomes of a statement that would exceed a limit. Without it, Deny. */
+  readonly onExceed?: 'Deny' | 'RequireApproval';
   /** Whether the limits hold for each pod or for all of the identity's together. Without it, Identity if rowsPerHour is set, else Pod. */
   readonly scope?: 'Pod' | 'Identity';
 }
@@ -120,7 +120,7 @@ export interface AccessPolicyRuleApprovalApprovers {
   readonly groups: readonly string[];
 }
 
-/** What the caller sees meanwhile. */
+/** What the caller sees meanwhile. Without it, mode Fail. */
 export interface AccessPolicyRuleApprovalWait {
   /** Fail refuses with the request's name, and the same statement passes once approved; Hold keeps the statement waiting up to holdTimeout. */
   readonly mode: 'Fail' | 'Hold';
@@ -132,14 +132,14 @@ export interface AccessPolicyRuleApprovalWait {
 export interface AccessPolicyRuleApproval {
   /** Who may decide. */
   readonly approvers: AccessPolicyRuleApprovalApprovers;
-  /** How many different people have to approve. Never the requester or the identity itself. */
-  readonly minimum: number;
-  /** What the caller sees meanwhile. */
-  readonly wait: AccessPolicyRuleApprovalWait;
-  /** How long an undecided request stays open, and a yes can be used. */
-  readonly expiresAfter: string;
-  /** Whether a request has to name a ticket of the organisation's tracker. */
-  readonly requireTicket: boolean;
+  /** How many different people have to approve. Never the requester or the identity itself. Without it, 1. */
+  readonly minimum?: number;
+  /** What the caller sees meanwhile. Without it, mode Fail. */
+  readonly wait?: AccessPolicyRuleApprovalWait;
+  /** How long an undecided request stays open, and a yes can be used. Without it, 30m. */
+  readonly expiresAfter?: string;
+  /** Whether a request has to name a ticket of the organisation's tracker. Without it, false. */
+  readonly requireTicket?: boolean;
 }
 
 /** One rule. */
