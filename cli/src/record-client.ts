@@ -122,6 +122,12 @@ export class RecordClient {
     return checked(status, body);
   }
 
+  /** The exact text of a policy snapshot; undefined when there is none of that digest. */
+  async snapshot(digest: string): Promise<string | undefined> {
+    const { status, body } = await this.#get(`/v1/snapshots/${digest}`);
+    return status === 404 ? undefined : checked(status, body).toString();
+  }
+
   async *#pages<Item>(
     path: string,
     name: string,

@@ -11,6 +11,7 @@ import { mismatches, parseCases } from '../policy/case-file.ts';
 import { ask, openCatalog, type QuestionCatalog } from '../policy/policy-case.ts';
 import { readCatalog, type SavedCatalog } from '../policy/read-catalog.ts';
 import { renderAnswer } from '../policy/render-answer.ts';
+import { registerPolicyShow } from './policy-show.ts';
 
 export interface TestOptions {
   readonly directory: string;
@@ -204,4 +205,5 @@ export function registerPolicy(program: Command): void {
     .description('read the names of a database, without its data, for `policy test --catalog`')
     .requiredOption('--url <url>', urlHelp)
     .action(({ url }: { readonly url: string }) => saveCatalog(url, process.stdout));
+  registerPolicyShow(policy);
 }

@@ -44,7 +44,7 @@ const maxConcurrent = 4;
 const lastRetryMs = 500;
 
 /** While the program ends, how long the collector may take over a request when there is a relay. */
-const patienceMs = 2000;
+const patienceMs = 1000;
 
 /** Events of a session that nobody has taken. */
 export interface LeftRange {
