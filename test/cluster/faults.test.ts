@@ -27,6 +27,7 @@ import {
   scale,
 } from './faults/processes.ts';
 import { printTable } from './faults/table.ts';
+import type { Tally } from './faults/tally.ts';
 import { waitFor } from './node/wait-for.ts';
 import {
   type ChartValues,
@@ -218,6 +219,27 @@ test('the collector is killed, and away for a while: pods start, and spools keep
     }
   });
   expect(figures).toMatchObject(unnoticed);
+});
+
+test('a pod is deleted while the collector is away: what it had not shipped comes by way of the policy API', async () => {
+  const load = await startLoad(pod, database, ++loads * 1_000_000);
+  const collector = 'statefulset/chaperone-collector';
+  let tally: Tally;
+  try {
+    await scale(collector, 0);
+    await load.flows();
+    tally = await load.stop();
+    // The spool goes with it; the one that takes its place has one of its own.
+    await kubectl(['delete', 'pod', pod.pod, '-n', tenant, '--timeout=120s']);
+    pod = await startLoadPod(tenant, access.serviceAccount);
+  } finally {
+    await scale(collector, 1);
+  }
+  const identity = `${access.namespace}/${access.serviceAccount}`;
+  const account = await takeAccount({ load, tally, database, identity });
+  table.set('pod, collector away', account.figures);
+  expect(account.contradictions).toEqual([]);
+  expect(account.figures).toMatchObject(unnoticed);
 });
 
 /** Sessions that the load has at any time. */
