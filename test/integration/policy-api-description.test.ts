@@ -1,9 +1,11 @@
 /** api/policy-api.openapi.yaml against the server: its routes, the requests that it takes, and its answers. */
 import { generateKeyPairSync } from 'node:crypto';
+import { join } from 'node:path';
 import { BackendReports } from '@chaperone/control/controllers/backend-reports.ts';
 import * as requests from '@chaperone/control/policy-api/requests.ts';
 import { policyApiRoutes, type RouteParts } from '@chaperone/control/policy-api/routes.ts';
 import { type TestPolicyApi, testPolicyApi } from '@chaperone/control/policy-api/testing.ts';
+import { type RelayRouteParts, relayRoutes } from '@chaperone/control/relay/relay-routes.ts';
 import { type TestDirectory, testDirectory } from '@chaperone/control/store/testing.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -16,6 +18,7 @@ const { schemas } = api.document.components;
 test('every route is described, and every description is a route', async () => {
   const server = Fastify({ exposeHeadRoutes: false });
   policyApiRoutes(server, {} as RouteParts);
+  relayRoutes(server, {} as RelayRouteParts);
   const described = api.operations().map(([path, method]) => `${method.toUpperCase()} ${path}`);
   expect(described.sort()).toEqual(await routesOf(server));
 });
@@ -150,7 +153,18 @@ describe('what the policy API answers is what is described', () => {
       tickets,
       backends,
       fresh: () => fresh,
+      relay: {
+        directory: join(directory.state, 'relay'),
+        maxBytes: 1 << 20,
+        collectorUrl: 'https://127.0.0.1:1', // nobody
+        caFile: join(directory.state, 'tls', 'tls.crt'),
+      },
     });
+    const attested = await server.request('POST', '/v1/attest', {
+      token: 'pod.payments.report.u4',
+      body: attest(),
+    });
+    tokens.ingest = (attested.body as { ingestToken: string }).ingestToken;
     tokens.pod = await server.attest('pod.payments.report.u1');
     tokens.stranger = await server.attest('pod.payments.other.u2');
     tokens.flood = await server.attest('pod.payments.report.u3');
@@ -189,6 +203,8 @@ describe('what the policy API answers is what is described', () => {
     /** Of `tokens`, or a platform's. */
     readonly token?: string;
     readonly body?: () => unknown;
+    /** Instead of a body in JSON. */
+    readonly raw?: Buffer;
     readonly path?: () => string;
     readonly headers?: Record<string, string>;
     readonly stale?: true;
@@ -197,6 +213,12 @@ describe('what the policy API answers is what is described', () => {
     /** How often it is asked before the answer that is looked at. */
     readonly before?: number;
   }
+  const ndjson = { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' };
+  const relayed = (kind: string, session = '01890a5d-ac96-774b-bcce-b302099a8057') => ({
+    path: () => `/v1/relay/${kind}/${session}/events`,
+    headers: ndjson,
+    raw: Buffer.alloc(10),
+  });
   const lease = () => `/v1/credentials/${targetUid}`;
   const backend = () => `/v1/backends/${targetUid}`;
   const outcome = (over: object = {}) => ({
@@ -329,12 +351,38 @@ describe('what the policy API answers is what is described', () => {
       503,
       { token: 'gateway', body: () => authenticate('x'), stale: true },
     ],
+    ...(['sessions', 'gaps'] as const).flatMap((kind) =>
+      (
+        [
+          [202, { token: 'ingest' }],
+          [400, { token: 'ingest', ...relayed(kind, 'x') }],
+          [401, { token: 'pod' }],
+          [413, { token: 'ingest', raw: Buffer.alloc(5 << 20) }],
+          [415, { token: 'ingest', headers: { 'content-type': 'application/json' } }],
+          kind === 'sessions'
+            ? [507, { token: 'ingest', raw: Buffer.alloc(1 << 20) }]
+            : [507, { token: 'ingest', raw: Buffer.alloc(30 << 10), before: 2 }],
+        ] as readonly (readonly [number, Case])[]
+      ).map(
+        ([status, one]) =>
+          ['post', `/v1/relay/${kind}/{id}/events`, status, { ...relayed(kind), ...one }] as const,
+      ),
+    ),
     ['get', '/v1/jwks', 200, {}],
   ];
 
   test.each(cases)(
     '%s %s: %i',
-    async (method, path, status, { token, body, headers, stale, follows, before = 0, ...rest }) => {
+    async (method, path, status, {
+      token,
+      body,
+      raw,
+      headers,
+      stale,
+      follows,
+      before = 0,
+      ...rest
+    }) => {
       fresh = stale !== true;
       backends.stop();
       if (follows !== true) backends.start(() => {});
@@ -342,6 +390,7 @@ describe('what the policy API answers is what is described', () => {
         server.request(method.toUpperCase(), rest.path?.() ?? path, {
           ...(token !== undefined && { token: tokens[token] ?? token }),
           ...(body !== undefined && { body: body() }),
+          ...(raw !== undefined && { raw }),
           ...(headers !== undefined && { headers }),
         });
       for (let at = 0; at < before; at += 1) await ask();

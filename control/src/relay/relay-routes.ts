@@ -55,7 +55,7 @@ function addRoute(
       if (request.body === undefined || request.headers['content-encoding'] !== 'gzip') {
         throw new RequestProblem(415, 'CHP-7001', `A body of ${contentType} in gzip is needed.`);
       }
-      if (room.underWay >= maxConcurrent) throw busy();
+      if (room.underWay >= maxConcurrent) throw full();
       room.underWay += 1;
       try {
         const body = await readBody(request, isGap ? maxGapBytes : maxBatchBytes);
@@ -68,14 +68,8 @@ function addRoute(
   );
 }
 
-const busy = (): RequestProblem =>
-  new RequestProblem(503, 'CHP-7002', 'Too many programs hand over events at once.', {
-    retryAfterSeconds: 1,
-    expected: true,
-  });
-
 const full = (): RequestProblem =>
-  new RequestProblem(507, 'CHP-7006', 'The relay has no room for this.', {
+  new RequestProblem(507, 'CHP-7006', 'The relay has no room for this now.', {
     retryAfterSeconds: 5,
     expected: true,
   });
