@@ -2,16 +2,23 @@
 import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join, resolve } from 'node:path';
-import { injectEnabled, injectLabel } from '@chaperone/core/injection/names.ts';
+import { injectEnabled, injectLabel, sidecarUid } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { waitFor } from './node/wait-for.ts';
 import { installChaperone, releaseNamespace, uninstallChaperone } from './support/chaperone.ts';
 import { type Database, startDatabase } from './support/database.ts';
-import { apply, type CommandResult, command, kubectl, list } from './support/kubectl.ts';
+import {
+  apply,
+  type CommandResult,
+  command,
+  type KubernetesObject,
+  kubectl,
+  list,
+} from './support/kubectl.ts';
 import { deleteNamespace, makeNamespace } from './support/namespaces.ts';
 import { ready } from './support/pods.ts';
 import { shopIdentity, shopPolicies, shopTarget } from './support/shop-resources.ts';
-import { serviceAccount, workloadDeployment } from './support/workloads.ts';
+import { podTemplate, serviceAccount, workloadDeployment } from './support/workloads.ts';
 
 const account = 'shop';
 let plugins: string;
@@ -72,6 +79,11 @@ async function statusUntil(fits: (status: Status) => boolean): Promise<Status> {
   });
 }
 
+const withRestart = ({ spec, ...template }: KubernetesObject): KubernetesObject => ({
+  ...template,
+  spec: { ...spec, restartPolicy: 'Never' },
+});
+
 test('status tells what is governed, and what to do about what is not', async () => {
   const status = await statusUntil(({ broken }) => broken.length === 1);
   expect(status.workloads).toEqual([
@@ -109,6 +121,33 @@ test('a Secret that lost its mark: the command that is shown mends it', async ()
   expect(broken).toEqual([expect.objectContaining({ what: `Target ${data}/${database.name}` })]);
   await kubectl(['-n', data, 'label', 'secret', secret, `chaperone.dev/target=${database.name}`]);
   await statusUntil((status) => status.broken.length === 0);
+});
+
+test('pods that are refused at admission are told of, though there are none', async () => {
+  const podSpec = { securityContext: { runAsUser: sidecarUid } };
+  const options = { name: 'refused', serviceAccount: account, podSpec };
+  const job = {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: { name: 'refused' },
+    spec: { template: withRestart(podTemplate({ ...options, name: 'refused-job' })) },
+  };
+  await apply([workloadDeployment(options), job], tenant);
+  const { broken } = await statusUntil((status) => status.broken.length === 2);
+  expect(broken).toEqual(
+    ['Deployment', 'Job'].map((kind) =>
+      expect.objectContaining({
+        what: `${kind} ${tenant}/refused`,
+        reason: 'NotAdmitted',
+        message: expect.stringMatching(/^its pods are not admitted: CHP-8001 ReservedUser: /),
+      }),
+    ),
+  );
+  await apply([workloadDeployment({ ...options, podSpec: {} })], tenant);
+  await kubectl(['delete', 'job', 'refused', '-n', tenant]);
+  await ready('deployment/refused', tenant);
+  await statusUntil((status) => status.broken.length === 0);
+  await kubectl(['delete', 'deployment', 'refused', '-n', tenant]);
 });
 
 test('who may see one namespace alone is told what he does not see', async () => {

@@ -26,6 +26,7 @@ export const ownReasons = [
   'ForeignTargetsNotAccepted',
   'NoIdentity',
   'ContainerFails',
+  'NotAdmitted',
 ] as const;
 export type OwnReason = (typeof ownReasons)[number];
 

@@ -8,6 +8,12 @@ import { validate } from '@chaperone/core/resources/validate.ts';
 import { type Components, componentsSelector, controllers, readComponents } from './components.ts';
 import { type Installation, readInstallation } from './installation.ts';
 import type { Kubectl, Listed, RawObject } from './kubectl.ts';
+import {
+  type RefusalSources,
+  type RefusedPods,
+  refusedPods,
+  toldByEvents,
+} from './refused-pods.ts';
 
 export interface ServiceView {
   readonly namespace: string;
@@ -29,6 +35,8 @@ export interface ClusterView {
   readonly snapshot: Snapshot;
   readonly invalid: readonly InvalidView[];
   readonly pods: readonly RawPod[];
+  /** Whose pods admission refuses. */
+  readonly refused: readonly RefusedPods[];
   readonly services: readonly ServiceView[];
   /** Undefined: not there, or not ours to see. */
   readonly installation: Installation | undefined;
@@ -78,6 +86,26 @@ export async function readCluster(
     unseen.push('pods: you may not list them');
     return [];
   };
+  const failures = async (): Promise<Omit<RefusalSources, 'pods'>> => {
+    const [replicaSets, events] = await Promise.all([
+      kubectl.list('replicasets.apps', namespace),
+      kubectl.list('events', namespace, undefined, 'reason=FailedCreate'),
+    ]);
+    const some = events.allowed && events.items.length > 0;
+    const owners: Listed = some
+      ? await kubectl.list(toldByEvents, namespace)
+      : { allowed: true, items: [] };
+    const found = [replicaSets, events, owners];
+    if (found.some(({ allowed }) => !allowed)) {
+      unseen.push('replicasets and events: whose pods are refused at admission is not known');
+    }
+    const itemsOf = (listed: Listed) => (listed.allowed ? listed.items : []);
+    return {
+      replicaSets: itemsOf(replicaSets),
+      events: itemsOf(events),
+      owners: itemsOf(owners),
+    };
+  };
   const ownOf = async (
     kind: string,
     without: string,
@@ -87,10 +115,11 @@ export async function readCluster(
     unseen.push(`Chaperone's own ${kind}: ${without}`);
     return undefined;
   };
-  const [deployments, statefulSets, pods, services, ...objects] = await Promise.all([
+  const [deployments, statefulSets, pods, failed, services, ...objects] = await Promise.all([
     ownOf('Deployments', 'what the administrator settled, and what of it is away, is not known'),
     ownOf('StatefulSets', 'whether the collector is away is not known'),
     podsOf(),
+    failures(),
     list('services'),
     ...resources.map(([, name]) => list(name)),
   ]);
@@ -100,6 +129,7 @@ export async function readCluster(
     snapshot,
     invalid,
     pods: pods as readonly RawPod[],
+    refused: refusedPods({ ...failed, pods }, nowMs),
     services: services.map(serviceView),
     installation: readInstallation(
       deployments?.find(({ metadata }) => metadata.name === controllers),

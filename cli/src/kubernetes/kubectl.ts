@@ -50,10 +50,18 @@ export class Kubectl {
     return name === '' ? 'default' : name;
   }
 
-  /** All objects of a kind, in one namespace or, without one, in all. Throws CHP-1022. */
-  async list(kind: string, namespace: string | undefined, selector?: string): Promise<Listed> {
+  /** All objects of a kind, in one namespace or, without one, in all. `fields`: a field selector. Throws CHP-1022. */
+  async list(
+    kind: string,
+    namespace: string | undefined,
+    selector?: string,
+    fields?: string,
+  ): Promise<Listed> {
     const scope = namespace === undefined ? ['--all-namespaces'] : [`--namespace=${namespace}`];
-    const selected = selector === undefined ? [] : [`--selector=${selector}`];
+    const selected = [
+      ...(selector === undefined ? [] : [`--selector=${selector}`]),
+      ...(fields === undefined ? [] : [`--field-selector=${fields}`]),
+    ];
     const args = ['get', kind, ...scope, ...selected];
     const text = await this.#read(args);
     if (text === undefined) return { allowed: false };

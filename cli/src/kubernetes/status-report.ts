@@ -22,6 +22,7 @@ import {
   workloadOf,
 } from './judgement.ts';
 import { brokenNamespaces } from './namespace-targets.ts';
+import { brokenRefusals } from './refused-pods.ts';
 
 export interface WorkloadRow {
   readonly namespace: string;
@@ -172,6 +173,7 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
       })),
       ...resources.flatMap((object) => brokenResource(object, cluster) ?? []),
       ...brokenNamespaces(concerned, cluster),
+      ...brokenRefusals(cluster),
       ...brokenPods(concerned),
     ],
     unseen,

@@ -220,6 +220,7 @@ export function cluster(
     snapshot,
     invalid,
     pods,
+    refused: [],
     services,
     installation: readInstallation(deployment),
     components,
