@@ -161,7 +161,7 @@ test('one directory is run by one program', async () => {
   await standalone.running();
   const second = spawn(...anyPorts);
   expect(await second.end()).toBe(1);
-  expect(second.err).toContain('CHP-4005');
+  expect(second.err).toContain(`CHP-4005: chaperone standalone runs over ${directory} already`);
   const client = await connect();
   await client.end();
 });

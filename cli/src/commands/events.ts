@@ -56,7 +56,8 @@ function summary({ event, parts }: EventView): string {
   if (parts.statement?.state === 'Kept') return parts.statement.content;
   if (parts.statement) return `(statement ${parts.statement.state.toLowerCase()})`;
   if (event.type === 'OperationCompleted') {
-    return `${text(event.outcome)} ${text(event.sqlstate)} of #${text(event.decision)}, rows ${text(event.rows)}`;
+    const outcome = [text(event.outcome), text(event.sqlstate)].filter((word) => word !== '');
+    return `${outcome.join(' ')} of #${text(event.decision)}, rows ${text(event.rows)}`;
   }
   if (event.type === 'SessionOpened') {
     const identity = event.identity as Record<string, unknown> | undefined;

@@ -18,10 +18,12 @@ import { Listeners } from '@chaperone/control/tickets/listeners.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import { loadParser } from '@chaperone/core/sql/postgres/parser.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { type OpsServer, startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
 import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry, recorderMetricsFor } from '@chaperone/runtime/metrics/metrics.ts';
+import { lockDirectory } from '@chaperone/runtime/recorder/lock.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
 import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
 import { Gateway } from '@chaperone/sidecar/gateway.ts';
@@ -75,7 +77,7 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
   const state = join(directory, '.chaperone');
   mkdirSync(state, { recursive: true, mode: 0o700 });
   await loadParser();
-  const closers: (() => Promise<void> | void)[] = [];
+  const closers: (() => Promise<void> | void)[] = [holdState(state, directory)];
   const closeAll = async (): Promise<void> => {
     for (const close of closers.splice(0).reverse()) await close();
   };
@@ -222,6 +224,18 @@ export async function startStandalone(options: StandaloneOptions): Promise<Stand
       registry,
       close: closeAll,
     };
+  }
+}
+
+/** Before the record and the spool are opened; returns what lets go. Throws ChaperoneError. */
+function holdState(state: string, directory: string): () => void {
+  try {
+    return lockDirectory(state);
+  } catch (cause) {
+    throw new ChaperoneError('CHP-4005', `chaperone standalone runs over ${directory} already`, {
+      hint: 'Use that one, or stop it first: one process at a time runs over a directory.',
+      cause,
+    });
   }
 }
 
