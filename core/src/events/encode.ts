@@ -56,21 +56,35 @@ function shorten(body: EventBody): string {
   return json;
 }
 
-/** Decisions are made once and recorded often: the text of such a body, escaped. It never changes. */
-const decisions = new WeakMap<EventBody, string>();
+/** The middle of a line. */
+export interface EncodedBody {
+  /** The inner text of the body's JSON object. */
+  readonly text: string;
+  /** Its length before it was shortened, in UTF-16 units; 0 when it was not. */
+  readonly cutFrom: number;
+}
 
-/** The inner text of a body's JSON object; undefined when it is too long. */
-function innerJson(body: EventBody): string | undefined {
-  const known = decisions.get(body);
-  if (known !== undefined) return known;
+/** Encodes what stands between `encodeEnvelope` and `encodeTail`. */
+export function encodeBody(body: EventBody): EncodedBody {
   const whole = JSON.stringify(body);
   // Escaping first would cost minutes where a body is as large as a statement can make it.
-  if (whole.length > maxBodyChars) return undefined;
-  const json = safeJson(body, whole);
-  if (json.length > maxBodyChars) return undefined;
-  const inner = json.slice(1, -1);
-  if (body.type === 'OperationDecided') decisions.set(body, inner);
-  return inner;
+  const json = whole.length > maxBodyChars ? undefined : safeJson(body, whole);
+  if (json === undefined || json.length > maxBodyChars) {
+    return { text: shorten(body).slice(1, -1), cutFrom: whole.length };
+  }
+  return { text: json.slice(1, -1), cutFrom: 0 };
+}
+
+/** The beginning of a line, up to its body. ASCII. */
+export function encodeEnvelope(header: LineHeader): string {
+  return `{"eventVersion":${eventVersion},"id":"${header.id}","session":"${header.session}","seq":${header.seq},"time":"${header.time}",`;
+}
+
+/** The end of a line, behind its body; see `encodeLine`. `cutFrom`: of the body. ASCII. */
+export function encodeTail(parts: string, truncated: string, cutFrom: number): string {
+  const cut =
+    cutFrom === 0 ? truncated : `${truncated === '' ? '' : `${truncated},`}"line":${cutFrom}`;
+  return `${parts === '' ? '' : `,"parts":{${parts}}`}${cut === '' ? '' : `,"truncated":{${cut}}`}}`;
 }
 
 /**
@@ -86,13 +100,6 @@ export function encodeLine(
   parts: string,
   truncated: string,
 ): string {
-  let cut = truncated;
-  let json = innerJson(body);
-  if (json === undefined) {
-    cut = `${cut === '' ? '' : `${cut},`}"line":${JSON.stringify(body).length}`;
-    json = shorten(body).slice(1, -1);
-  }
-  const envelope = `{"eventVersion":${eventVersion},"id":"${header.id}","session":"${header.session}","seq":${header.seq},"time":"${header.time}",`;
-  const tail = `${parts === '' ? '' : `,"parts":{${parts}}`}${cut === '' ? '' : `,"truncated":{${cut}}`}}`;
-  return envelope + json + tail;
+  const { text, cutFrom } = encodeBody(body);
+  return encodeEnvelope(header) + text + encodeTail(parts, truncated, cutFrom);
 }

@@ -1,4 +1,10 @@
-import { encodeLine } from '@chaperone/core/events/encode.ts';
+import {
+  encodeBody,
+  encodeEnvelope,
+  encodeLine,
+  encodeTail,
+  type LineHeader,
+} from '@chaperone/core/events/encode.ts';
 import { encodeParameters, PartSealer } from '@chaperone/core/events/parts.ts';
 import type { FillRandom } from '@chaperone/core/events/random.ts';
 import { MicrosecondTime } from '@chaperone/core/events/time.ts';
@@ -16,6 +22,8 @@ export class EventWriter {
   readonly #ids: UuidGenerator;
   readonly #sealer: PartSealer;
   readonly #time = new MicrosecondTime();
+  /** Decisions are made once and recorded often: the text of such a body, as it goes into the line. */
+  readonly #decisions = new WeakMap<EventBody, Buffer>();
 
   constructor(clock: Clock, fill: FillRandom) {
     this.#clock = clock;
@@ -30,7 +38,7 @@ export class EventWriter {
 
   /** The metadata line of an event without parts. */
   line(session: string, seq: number, body: EventBody): string {
-    return this.#line(session, seq, body, '', '');
+    return encodeLine(this.#header(session, seq), body, '', '');
   }
 
   /** Adds one event to the batch, or throws and leaves it as it was. `sessionBytes`: the 16 bytes of `session`. */
@@ -74,18 +82,29 @@ export class EventWriter {
       digests += `${digests === '' ? '' : ','}"parameters":"${sealer.hmac}"`;
       if (cutFrom > 0) truncated += `${truncated === '' ? '' : ','}"parameters":${cutFrom}`;
     }
-    batch.end(this.#line(session, seq, body, digests, truncated));
+    batch.ascii(encodeEnvelope(this.#header(session, seq)));
+    batch.ascii(encodeTail(digests, truncated, this.#body(batch, body)));
+    batch.end();
   }
 
-  #line(session: string, seq: number, body: EventBody, parts: string, truncated: string): string {
+  /** Adds the body's text; returns its length before it was shortened, or 0. */
+  #body(batch: FrameBatch, body: EventBody): number {
+    const known = this.#decisions.get(body);
+    if (known !== undefined) {
+      batch.bytes(known);
+      return 0;
+    }
+    const { text, cutFrom } = encodeBody(body);
+    batch.text(text);
+    if (body.type === 'OperationDecided' && cutFrom === 0) {
+      this.#decisions.set(body, Buffer.from(text));
+    }
+    return cutFrom;
+  }
+
+  #header(session: string, seq: number): LineHeader {
     const timeUs = this.#clock.nowUs();
-    const header = {
-      id: this.#ids.next(timeUs),
-      session,
-      seq,
-      time: this.#time.format(timeUs),
-    };
-    return encodeLine(header, body, parts, truncated);
+    return { id: this.#ids.next(timeUs), session, seq, time: this.#time.format(timeUs) };
   }
 
   #add(batch: FrameBatch, name: string): void {

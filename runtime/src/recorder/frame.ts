@@ -32,10 +32,10 @@ export interface Frame {
 
 /**
  * Frames of one event-loop turn, in one reused buffer. Between `begin` and `end` a frame's parts are added
- * in order; `end` adds the line.
+ * in order, then the line piece by piece.
  */
 export class FrameBatch {
-  bytes: Buffer;
+  buffer: Buffer;
   length = 0;
   /** Frames in the batch. */
   count = 0;
@@ -44,24 +44,24 @@ export class FrameBatch {
 
   constructor(initialBytes = 64 * 1024) {
     this.#initialBytes = initialBytes;
-    this.bytes = Buffer.allocUnsafeSlow(initialBytes);
+    this.buffer = Buffer.allocUnsafeSlow(initialBytes);
   }
 
   #reserve(bytes: number): void {
     const needed = this.length + bytes;
-    if (needed <= this.bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.bytes.length * 2));
-    this.bytes.copy(grown, 0, 0, this.length);
-    this.bytes = grown;
+    if (needed <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
+    this.buffer.copy(grown, 0, 0, this.length);
+    this.buffer = grown;
   }
 
   begin(session: Uint8Array, seq: number): void {
     this.#reserve(frameHeaderBytes + fixedPayloadBytes);
     this.#frameStart = this.length;
     const at = this.length + frameHeaderBytes;
-    this.bytes.set(session, at);
-    this.bytes.writeUIntLE(seq, at + 16, 6);
-    this.bytes[at + 22] = 0;
+    this.buffer.set(session, at);
+    this.buffer.writeUIntLE(seq, at + 16, 6);
+    this.buffer[at + 22] = 0;
     this.length = at + fixedPayloadBytes;
   }
 
@@ -75,7 +75,7 @@ export class FrameBatch {
     length: number,
   ): void {
     this.#reserve(1 + name.length + saltBytes + 4 + length);
-    const { bytes } = this;
+    const { buffer: bytes } = this;
     bytes[this.#frameStart + frameHeaderBytes + 22]! += 1;
     let at = this.length;
     bytes[at] = name.length;
@@ -86,10 +86,28 @@ export class FrameBatch {
     this.length = at + length;
   }
 
-  end(line: string): void {
-    this.#reserve(line.length * 3);
-    const { bytes } = this;
-    this.length += bytes.write(line, this.length, 'utf8');
+  /** A piece of the line, of ASCII alone. */
+  ascii(piece: string): void {
+    this.#reserve(piece.length);
+    this.length += this.buffer.write(piece, this.length, 'latin1');
+  }
+
+  /** A piece of the line. */
+  text(piece: string): void {
+    this.#reserve(piece.length * 3);
+    this.length += this.buffer.write(piece, this.length, 'utf8');
+  }
+
+  /** A piece of the line, in UTF-8. */
+  bytes(piece: Uint8Array): void {
+    this.#reserve(piece.length);
+    this.buffer.set(piece, this.length);
+    this.length += piece.length;
+  }
+
+  /** Ends the frame behind the last piece of its line. */
+  end(): void {
+    const { buffer: bytes } = this;
     const payload = this.#frameStart + frameHeaderBytes;
     bytes.writeUInt32LE(this.length - payload, this.#frameStart);
     bytes.writeUInt32LE(crc32(bytes.subarray(payload, this.length)), this.#frameStart + 4);
@@ -105,8 +123,8 @@ export class FrameBatch {
   clear(): void {
     this.length = 0;
     this.count = 0;
-    if (this.bytes.length > 16 * this.#initialBytes) {
-      this.bytes = Buffer.allocUnsafeSlow(this.#initialBytes);
+    if (this.buffer.length > 16 * this.#initialBytes) {
+      this.buffer = Buffer.allocUnsafeSlow(this.#initialBytes);
     }
   }
 }

@@ -259,7 +259,7 @@ class SpoolingRecorder implements SpoolRecorder {
     if (batch.length === 0) return;
     const before = this.#spool.written;
     try {
-      this.#spool.append(batch.bytes, batch.length);
+      this.#spool.append(batch.buffer, batch.length);
     } catch (error) {
       this.#fail(error as ChaperoneError);
       return;

@@ -31,10 +31,11 @@ beforeAll(() => {
     batch.begin(session, at + 1);
     const content = Buffer.from(`select ${at}`);
     batch.part('statement', salts, 0, content, 0, content.length);
-    batch.end(line);
+    batch.text(line);
+    batch.end();
     ends.push(segmentHeader.length + batch.length);
   }
-  whole = Buffer.concat([segmentHeader, batch.bytes.subarray(0, batch.length)]);
+  whole = Buffer.concat([segmentHeader, batch.buffer.subarray(0, batch.length)]);
 });
 
 afterAll(() => rmSync(directory, { recursive: true }));

@@ -55,10 +55,11 @@ test('what is read is what was written, whether it is still in memory or only in
         for (const turn of turns) {
           for (const chars of turn) {
             batch.begin(session, written.length + 1);
-            batch.end('x'.repeat(chars));
+            batch.text('x'.repeat(chars));
+            batch.end();
             written.push(`${written.length + 1} ${chars}`);
           }
-          spool.append(batch.bytes, batch.length);
+          spool.append(batch.buffer, batch.length);
           batch.clear();
           // Sometimes shipping keeps up, sometimes it falls behind what is remembered.
           if (pauses.next().value !== 0) continue;
