@@ -219,6 +219,11 @@ describe('what the policy API answers is what is described', () => {
     headers: ndjson,
     raw: Buffer.alloc(10),
   });
+  const relayedSnapshot = {
+    path: () => `/v1/relay/snapshots/${'a'.repeat(64)}`,
+    headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+    raw: Buffer.alloc(10),
+  };
   const lease = () => `/v1/credentials/${targetUid}`;
   const backend = () => `/v1/backends/${targetUid}`;
   const outcome = (over: object = {}) => ({
@@ -351,6 +356,19 @@ describe('what the policy API answers is what is described', () => {
       503,
       { token: 'gateway', body: () => authenticate('x'), stale: true },
     ],
+    ...(
+      [
+        [202, { token: 'ingest' }],
+        [400, { token: 'ingest', path: () => '/v1/relay/snapshots/x' }],
+        [401, { token: 'pod' }],
+        [413, { token: 'ingest', raw: Buffer.alloc(2 << 20) }],
+        [415, { token: 'ingest', headers: ndjson }],
+        [507, { token: 'ingest', raw: Buffer.alloc(1 << 20) }],
+      ] as readonly (readonly [number, Case])[]
+    ).map(
+      ([status, one]) =>
+        ['put', '/v1/relay/snapshots/{digest}', status, { ...relayedSnapshot, ...one }] as const,
+    ),
     ...(['sessions', 'gaps'] as const).flatMap((kind) =>
       (
         [

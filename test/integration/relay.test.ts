@@ -7,11 +7,17 @@ import type { TestPostgres } from '../support/postgres.ts';
 import { loadShop } from '../support/shop.ts';
 import { SidecarLab, startReachablePostgres } from '../support/sidecar-lab.ts';
 
-const resources = [
+const allowing = (...relations: string[]) => [
   policy('p', [
-    { name: 'all', action: 'Allow', classes: ['Read'], resources: ['shop.public.customers'] },
+    {
+      name: 'all',
+      action: 'Allow',
+      classes: ['Read'],
+      resources: relations.map((name) => `shop.public.${name}`),
+    },
   ]),
 ];
+const resources = allowing('customers');
 const mebibyte = 1024 * 1024;
 
 let postgres: TestPostgres;
@@ -24,8 +30,11 @@ afterAll(() => postgres?.stop());
 const start = (relayMaxBytes: number, shutdownGrace = '20s'): Promise<SidecarLab> =>
   SidecarLab.start({ postgres, resources, shutdownGrace, relayMaxBytes });
 
-/** A session of `statements` statements; all but the first while there is no collector. */
-async function ask(lab: SidecarLab, statements: number): Promise<void> {
+/**
+ * A session of at least `statements` statements: all but the first while there is no collector, the last by a policy
+ * that came then. Returns how many they were.
+ */
+async function ask(lab: SidecarLab, statements: number): Promise<number> {
   const client = await lab.connect();
   await client.query('SELECT 0 FROM customers LIMIT 1');
   await lab.until(
@@ -36,7 +45,20 @@ async function ask(lab: SidecarLab, statements: number): Promise<void> {
   for (let n = 1; n < statements; n += 1) {
     await client.query(`SELECT ${n} AS "${randomUUID()}${randomUUID()}" FROM customers LIMIT 1`);
   }
+  lab.write(allowing('customers', 'orders'));
+  let asked = statements;
+  await lab.until(
+    () => {
+      asked += 1;
+      return client.query('SELECT 1 FROM orders LIMIT 1').then(
+        () => true,
+        () => false,
+      );
+    },
+    (isAllowed) => isAllowed,
+  );
   await client.end();
+  return asked;
 }
 
 /** Of the one session: every event once, and nothing missing or amiss. */
@@ -60,14 +82,14 @@ async function expectWhole(lab: SidecarLab, statements: number): Promise<void> {
 test('the collector is away at the end: the relay takes all of it, and the collector has it once', async () => {
   const lab = await start(32 * mebibyte);
   try {
-    await ask(lab, 500);
+    const asked = await ask(lab, 500);
     expect(await lab.sidecar.end('SIGTERM')).toBe(0);
     await lab.sidecar.logged('the collector is away: events were handed to the relay');
     expect(lab.sidecar.text).not.toContain('CHP-4010');
     expect(await lab.relayed('Taken')).toBeGreaterThan(1);
     expect(await lab.relayed('Forwarded')).toBe(0);
     await lab.startCollector();
-    await expectWhole(lab, 500);
+    await expectWhole(lab, asked);
     expect(await lab.relayed('Forwarded')).toBe(await lab.relayed('Taken'));
     // What was handed over was not taken for stored: the next one over the same spool ships it, too.
     await lab.startSidecar();
@@ -75,7 +97,7 @@ test('the collector is away at the end: the relay takes all of it, and the colle
       () => lab.ops('/metrics'),
       ({ text }) => /^chaperone_spool_age_seconds 0$/m.test(text),
     );
-    await expectWhole(lab, 500);
+    await expectWhole(lab, asked);
   } finally {
     await lab.stop();
   }
@@ -84,13 +106,20 @@ test('the collector is away at the end: the relay takes all of it, and the colle
 test('the relay starts anew over its directory: what it took is not lost', async () => {
   const lab = await start(32 * mebibyte);
   try {
-    await ask(lab, 50);
+    const asked = await ask(lab, 50);
     await lab.sidecar.end('SIGTERM');
     lab.loseSpool();
     await lab.stopPolicyApi();
     await lab.restorePolicyApi();
     await lab.startCollector();
-    await expectWhole(lab, 50);
+    await expectWhole(lab, asked);
+    // And the policy that decided, which came while the collector was away.
+    const decided = await lab.events({ type: 'OperationDecided' });
+    const digest = decided.at(-1)!.event.policyDigest as string;
+    await lab.until(
+      () => lab.record((client) => client.snapshot(digest)),
+      (text) => text !== undefined,
+    );
   } finally {
     await lab.stop();
   }
@@ -143,10 +172,10 @@ test('without a relay and without a collector, it is said what is left', async (
 test('who has no ingest token hands over nothing, and who has one, nothing of sessions of others', async () => {
   const lab = await start(32 * mebibyte);
   try {
-    await ask(lab, 2);
+    const asked = await ask(lab, 2);
     await lab.sidecar.end('SIGTERM');
     await lab.startCollector();
-    await expectWhole(lab, 2);
+    await expectWhole(lab, asked);
     const [session] = await lab.sessions();
     const attested = await lab.api.request('POST', '/v1/attest', {
       token: 'pod.payments.nightly-report.uid-2',
@@ -200,7 +229,7 @@ test('who has no ingest token hands over nothing, and who has one, nothing of se
       () => lab.relayed('Lost'),
       (lost) => lost === 1,
     );
-    await expectWhole(lab, 2);
+    await expectWhole(lab, asked);
   } finally {
     await lab.stop();
   }

@@ -120,7 +120,7 @@ export class RelayForwarder {
     const { store, logger } = this.#options;
     const body = store.body(entry);
     if (body === undefined) return this.#lose(entry, 'it could not be read back');
-    const answer = await this.#post(entry, body).catch((error: unknown) => {
+    const answer = await this.#send(entry, body).catch((error: unknown) => {
       logger.info({ err: error }, 'the collector does not take relayed events yet');
       return undefined;
     });
@@ -141,13 +141,14 @@ export class RelayForwarder {
     return 'TokenRefused';
   }
 
-  async #post({ session, token }: RelayEntry, body: Buffer): Promise<HttpResponse> {
+  async #send({ kind, name, token }: RelayEntry, body: Buffer): Promise<HttpResponse> {
+    const isSnapshot = kind === 'Snapshot';
     return this.#current().request({
-      method: 'POST',
-      path: `/v1/sessions/${session}/events`,
+      method: isSnapshot ? 'PUT' : 'POST',
+      path: isSnapshot ? `/v1/snapshots/${name}` : `/v1/sessions/${name}/events`,
       headers: {
         authorization: `Bearer ${token}`,
-        'content-type': 'application/x-ndjson',
+        'content-type': isSnapshot ? 'application/json' : 'application/x-ndjson',
         'content-encoding': 'gzip',
       },
       body,
@@ -156,10 +157,10 @@ export class RelayForwarder {
   }
 
   #lose(entry: RelayEntry, why: string): Outcome {
-    const { source, namespace, session, bytes } = entry;
+    const { kind, name, source, namespace, bytes } = entry;
     this.#options.logger.error(
-      { code: 'CHP-7007', source, namespace, session, bytes, why },
-      'relayed events are lost',
+      { code: 'CHP-7007', kind, name, source, namespace, bytes, why },
+      'what was relayed is lost',
     );
     this.#options.store.remove(entry);
     this.#tokenRefusals.delete(entry);

@@ -4,18 +4,11 @@
  */
 import type { Readable } from 'node:stream';
 import { isUuid } from '@chaperone/core/events/uuid.ts';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RequestProblem } from '../policy-api/problems.ts';
 import type { TokenBearer } from '../policy-api/tokens.ts';
 import type { Relay } from './relay.ts';
-
-/** A batch of a recorder, compressed: 128 KiB of events, or a single one of 2.5 MiB, and some more. */
-const maxBatchBytes = 4 * 1024 * 1024;
-/** Announcements of gaps are a line or two for each session. */
-const maxGapBytes = 32 * 1024;
-/** Bodies in memory at once. */
-const maxConcurrent = 8;
-const contentType = 'application/x-ndjson';
+import type { RelayedBatch } from './relay-store.ts';
 
 export interface RelayRouteParts {
   readonly relay: Relay;
@@ -24,48 +17,88 @@ export interface RelayRouteParts {
   readonly tokenOf: (request: FastifyRequest) => string;
 }
 
+interface Kind {
+  readonly kind: RelayedBatch['kind'];
+  readonly contentType: string;
+  readonly isName: (name: string) => boolean;
+  /** Of the body as it comes, compressed. */
+  readonly maxBytes: number;
+}
+
+const kinds = {
+  // A batch of a recorder: 128 KiB of events, or a single one of 2.5 MiB, and some more.
+  sessions: {
+    kind: 'Events',
+    contentType: 'application/x-ndjson',
+    isName: isUuid,
+    maxBytes: 4 * 1024 * 1024,
+  },
+  // A line or two for each session.
+  gaps: {
+    kind: 'Gap',
+    contentType: 'application/x-ndjson',
+    isName: isUuid,
+    maxBytes: 32 * 1024,
+  },
+  // No bundle of one identity comes near.
+  snapshots: {
+    kind: 'Snapshot',
+    contentType: 'application/json',
+    isName: (name) => /^[0-9a-f]{64}$/.test(name),
+    maxBytes: 1024 * 1024,
+  },
+} as const satisfies Record<string, Kind>;
+
+/** Bodies in memory at once. */
+const maxConcurrent = 8;
+
+type RelayRequest = FastifyRequest<{
+  Params: { id: string } | { digest: string };
+  Body: Readable | undefined;
+}>;
+
 export function relayRoutes(server: FastifyInstance, parts: RelayRouteParts): void {
+  const { relay, verifyIngest, tokenOf } = parts;
+  let underWay = 0;
+
+  const take =
+    ({ kind, contentType, isName, maxBytes }: Kind) =>
+    async (request: RelayRequest, reply: FastifyReply): Promise<FastifyReply> => {
+      const token = tokenOf(request);
+      const { sub: source, namespace } = await verifyIngest(token);
+      const name = Object.values(request.params)[0] as string;
+      if (!isName(name)) {
+        throw new RequestProblem(
+          400,
+          'CHP-7001',
+          'The name is no UUID of a session, or no digest.',
+        );
+      }
+      const { 'content-type': type, 'content-encoding': encoding } = request.headers;
+      if (type !== contentType || encoding !== 'gzip') {
+        throw new RequestProblem(415, 'CHP-7001', `A body of ${contentType} in gzip is needed.`);
+      }
+      if (underWay >= maxConcurrent) throw full();
+      underWay += 1;
+      try {
+        const body = await readBody(request, maxBytes);
+        if (!relay.take({ kind, name, source, namespace, token }, body)) throw full();
+      } finally {
+        underWay -= 1;
+      }
+      return reply.code(202).send({ handedOver: true });
+    };
+
   // In a scope of its own: no other route takes a body like these.
   server.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     // Read by the handler, after the token was checked and there was room.
-    scope.addContentTypeParser(contentType, (_request, body, done) => done(null, body));
-    const room = { underWay: 0 };
-    for (const kind of ['sessions', 'gaps'] as const) addRoute(scope, parts, kind, room);
+    scope.addContentTypeParser('*', (_request, body, done) => done(null, body));
+    const config = { route: 'relay' } as const;
+    scope.post('/v1/relay/sessions/:id/events', { config }, take(kinds.sessions));
+    scope.post('/v1/relay/gaps/:id/events', { config }, take(kinds.gaps));
+    scope.put('/v1/relay/snapshots/:digest', { config }, take(kinds.snapshots));
   });
-}
-
-function addRoute(
-  scope: FastifyInstance,
-  { relay, verifyIngest, tokenOf }: RelayRouteParts,
-  kind: 'sessions' | 'gaps',
-  room: { underWay: number },
-): void {
-  const isGap = kind === 'gaps';
-  scope.post<{ Params: { id: string }; Body: Readable | undefined }>(
-    `/v1/relay/${kind}/:id/events`,
-    { config: { route: 'relay' } },
-    async (request, reply) => {
-      const token = tokenOf(request);
-      const { sub: source, namespace } = await verifyIngest(token);
-      const { id: session } = request.params;
-      if (!isUuid(session)) {
-        throw new RequestProblem(400, 'CHP-7001', 'The session is not a UUID.');
-      }
-      if (request.body === undefined || request.headers['content-encoding'] !== 'gzip') {
-        throw new RequestProblem(415, 'CHP-7001', `A body of ${contentType} in gzip is needed.`);
-      }
-      if (room.underWay >= maxConcurrent) throw full();
-      room.underWay += 1;
-      try {
-        const body = await readBody(request, isGap ? maxGapBytes : maxBatchBytes);
-        if (!relay.take({ source, namespace, session, token, isGap }, body)) throw full();
-      } finally {
-        room.underWay -= 1;
-      }
-      return reply.code(202).send({ handedOver: true });
-    },
-  );
 }
 
 const full = (): RequestProblem =>
@@ -75,16 +108,13 @@ const full = (): RequestProblem =>
   });
 
 /** Not decompressed: that is the collector's to do, with its checks. Throws RequestProblem 413. */
-async function readBody(
-  { headers, body }: FastifyRequest<{ Body: Readable | undefined }>,
-  maxBytes: number,
-): Promise<Buffer> {
+async function readBody({ headers, body }: RelayRequest, maxBytes: number): Promise<Buffer> {
   const tooLarge = (): RequestProblem =>
     new RequestProblem(413, 'CHP-7001', `The body is larger than ${maxBytes} bytes.`);
   if (Number(headers['content-length'] ?? 0) > maxBytes) throw tooLarge();
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of body!) {
+  for await (const chunk of body ?? []) {
     bytes += (chunk as Buffer).length;
     if (bytes > maxBytes) throw tooLarge();
     chunks.push(chunk as Buffer);

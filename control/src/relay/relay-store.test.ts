@@ -11,11 +11,11 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const batch = (over: Partial<RelayedBatch> = {}): RelayedBatch => ({
+  kind: 'Events',
+  name: 's',
   source: 'a',
   namespace: 'n',
-  session: 's',
   token: 't',
-  isGap: false,
   ...over,
 });
 const kibibytes = (count: number): Buffer => Buffer.alloc(count * 1024, '\n');
@@ -25,10 +25,10 @@ describe('a relay’s store', () => {
   test('gives back what it took, in order, and forgets what is removed', () => {
     const store = new RelayStore(directory, mebibyte);
     for (const session of ['1', '2', '3']) {
-      expect(store.take(batch({ session }), Buffer.from(`body\n${session}\n`))).toBe(true);
+      expect(store.take(batch({ name: session }), Buffer.from(`body\n${session}\n`))).toBe(true);
     }
     const entries = store.sources().get('a')!;
-    expect(entries.map((entry) => [entry.session, String(store.body(entry))])).toEqual([
+    expect(entries.map((entry) => [entry.name, String(store.body(entry))])).toEqual([
       ['1', 'body\n1\n'],
       ['2', 'body\n2\n'],
       ['3', 'body\n3\n'],
@@ -39,19 +39,19 @@ describe('a relay’s store', () => {
 
   test('holds over its directory what it held before, in files of its user alone', () => {
     const before = new RelayStore(directory, mebibyte);
-    for (const session of ['1', '2', '3']) before.take(batch({ session }), kibibytes(1));
+    for (const session of ['1', '2', '3']) before.take(batch({ name: session }), kibibytes(1));
     before.remove(before.sources().get('a')![0]!);
     writeFileSync(join(directory, '000000000009.batch'), 'what was not written to its end');
     writeFileSync(join(directory, '000000000010.batch.tmp'), 'nor this');
     const after = new RelayStore(directory, mebibyte);
     expect(after.heldBytes).toBe(before.heldBytes);
     expect(readdirSync(directory)).toHaveLength(2);
-    after.take(batch({ session: '4' }), kibibytes(1));
+    after.take(batch({ name: '4' }), kibibytes(1));
     expect(
       after
         .sources()
         .get('a')!
-        .map(({ session }) => session),
+        .map(({ name }) => name),
     ).toEqual(['2', '3', '4']);
     for (const { path } of after.sources().get('a')!) {
       expect(statSync(path).mode & 0o077).toBe(0);
@@ -81,7 +81,7 @@ describe('a relay’s store', () => {
       const source = `s${at}`;
       while (store.take(batch({ source, namespace: source }), kibibytes(10)));
     }
-    const gap = { isGap: true };
+    const gap = { kind: 'Gap' } as const;
     expect(store.take(batch(gap), kibibytes(30))).toBe(true);
     expect(store.take(batch(gap), kibibytes(30))).toBe(true);
     expect(store.take(batch(gap), kibibytes(30))).toBe(false);

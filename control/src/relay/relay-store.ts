@@ -12,16 +12,20 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** Events of one session, as a program sent them. */
+/** What a program sent, to be handed on as it is. */
 export interface RelayedBatch {
+  /**
+   * `Events` of a session; `Gap`: of one that says which others will not come, which has room of its own; a policy's
+   * `Snapshot`.
+   */
+  readonly kind: 'Events' | 'Gap' | 'Snapshot';
+  /** The session, or the snapshot's digest. */
+  readonly name: string;
   /** The pod's uid: whose the ingest token is. */
   readonly source: string;
   readonly namespace: string;
-  readonly session: string;
   /** The program's own ingest token: what the collector checks is checked of the program, not of us. */
   readonly token: string;
-  /** Says which events will not come: has room of its own. */
-  readonly isGap: boolean;
 }
 
 export interface RelayEntry extends RelayedBatch {
@@ -119,9 +123,10 @@ export class RelayStore {
     else entries.push(entry);
   }
 
-  #fits({ source, namespace, isGap }: RelayedBatch, bytes: number): boolean {
+  #fits({ source, namespace, kind }: RelayedBatch, bytes: number): boolean {
+    const isGap = kind === 'Gap';
     const held = (which: (entry: RelayEntry) => boolean): number =>
-      this.#sum((entry) => entry.isGap === isGap && which(entry)) + bytes;
+      this.#sum((entry) => (entry.kind === 'Gap') === isGap && which(entry)) + bytes;
     const ofSource = held((entry) => entry.source === source);
     const all = held(() => true);
     if (isGap) return ofSource <= gapBytesPerSource && all <= this.#maxBytes * gapShare;

@@ -141,6 +141,7 @@ export class Delivery {
       const notice = leftNotice(ranges.slice(at, at + sessionsPerNotice));
       isAnnounced = (await this.#announce(relay, notice, abort.signal)) && isAnnounced;
     }
+    if (handedOver > 0) await this.#handOverSnapshots(relay, abort.signal);
     deadline.cancel();
     if (ranges.length === 0) return;
     const events = ranges.reduce((sum, range) => sum + range.events, 0);
@@ -148,6 +149,18 @@ export class Delivery {
       { code: 'CHP-4010', events, sessions: ranges.length, isAnnounced },
       'nobody has taken these events; they are in the spool',
     );
+  }
+
+  /** Each once: without them the record lacks a text, and no event. */
+  async #handOverSnapshots(relay: RelayTransport, signal: AbortSignal): Promise<void> {
+    const { snapshots, logger } = this.#options;
+    for (const digest of snapshots.stored()) {
+      try {
+        await relay.handOverSnapshot(digest, await snapshots.read(digest), signal);
+      } catch (error) {
+        logger.warn({ digest, err: error }, 'the relay did not take a policy');
+      }
+    }
   }
 
   /** Whether the relay, or the collector, took it. */

@@ -31,6 +31,8 @@ export interface RelayTransport {
   handOver(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
   /** The same for events that say which others will not come: for these there is room even where it is full. */
   announce(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
+  /** A policy snapshot, as in `ShipTransport.putSnapshot`. */
+  handOverSnapshot(digest: string, content: Uint8Array, signal: AbortSignal): Promise<void>;
 }
 
 /** The receiver will never take these events, however often they are sent. */

@@ -19,20 +19,19 @@ export function relayTransport(
   const { url: baseUrl, ca, attestation, clock } = options;
   let client: HttpClient | undefined;
   const send = async (
-    kind: 'sessions' | 'gaps',
-    session: string,
-    lines: readonly string[],
+    { method, path, type }: { method: 'POST' | 'PUT'; path: string; type: string },
+    content: string | Uint8Array,
     signal: AbortSignal,
   ): Promise<void> => {
-    const body = await compress(`${lines.join('\n')}\n`);
+    const body = await compress(content);
     const used = (client ??= new HttpClient({ baseUrl, ca: ca.text(), clock, timeoutMs }));
     try {
       const answer = await used.request({
-        method: 'POST',
-        path: `/v1/relay/${kind}/${session}/events`,
+        method,
+        path: `/v1/relay/${path}`,
         headers: {
           authorization: `Bearer ${attestation.ingestToken()}`,
-          'content-type': 'application/x-ndjson',
+          'content-type': type,
           'content-encoding': 'gzip',
         },
         body,
@@ -47,9 +46,18 @@ export function relayTransport(
       throw error;
     }
   };
+  const events = (kind: 'sessions' | 'gaps', session: string) =>
+    ({ method: 'POST', path: `${kind}/${session}/events`, type: 'application/x-ndjson' }) as const;
+  const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
   return {
-    handOver: (session, lines, signal) => send('sessions', session, lines, signal),
-    announce: (session, lines, signal) => send('gaps', session, lines, signal),
+    handOver: (session, lines, signal) => send(events('sessions', session), text(lines), signal),
+    announce: (session, lines, signal) => send(events('gaps', session), text(lines), signal),
+    handOverSnapshot: (digest, content, signal) =>
+      send(
+        { method: 'PUT', path: `snapshots/${digest}`, type: 'application/json' },
+        content,
+        signal,
+      ),
     close: () => client?.close(),
   };
 }
