@@ -567,7 +567,7 @@ describe('leases', () => {
 });
 
 describe('reports of backends', () => {
-  const intervalMs = 5000;
+  const intervalMs = 2000;
   const repeatMs = 5 * 60_000;
   let reporter: BackendReporter;
   let status: number;

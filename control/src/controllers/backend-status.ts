@@ -56,7 +56,7 @@ export function backendFinding(
   if (isOther) {
     return unknown(
       'NotTried',
-      'nobody has connected since the Target, its Secret or its authorities were changed',
+      'nobody has connected yet with the Target, its Secret and its authorities as they are now',
     );
   }
   const { status, reason, message } = before;

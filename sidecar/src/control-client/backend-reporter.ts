@@ -19,7 +19,7 @@ export interface BackendReporterOptions {
 /** An outcome that goes on is told again after this: half of the time that it counts for there. */
 const repeatMs = 5 * 60_000;
 /** Of one target; what comes in between is told with the last word alone. */
-const leastIntervalMs = 5000;
+const leastIntervalMs = 2000;
 const firstRetryMs = 500;
 const maxRetryMs = 60_000;
 /** Then it is given up until somebody connects again. */
@@ -65,6 +65,11 @@ export class BackendReporter {
       this.#options.clock.nowMs() - told.atMs >= repeatMs;
     line.wanted = isNews ? report : undefined;
     if (isNews) this.#schedule(line, 0);
+  }
+
+  /** Something about the targets may have changed: the next outcome of each is news. */
+  changed(): void {
+    for (const line of this.#lines.values()) line.told = undefined;
   }
 
   close(): void {

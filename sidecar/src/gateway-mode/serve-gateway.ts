@@ -37,7 +37,10 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
         identityUid,
         maxPolicyAgeMs: () => tokens.current?.maxPolicyAgeMs ?? attested.maxPolicyAgeMs,
         onUnusable: () => metrics.policyRejected(),
-        onEvent: () => leases.changed(identityUid),
+        onEvent: () => {
+          leases.changed(identityUid);
+          reporter.changed();
+        },
       }),
   });
   metrics.followPolicyAge(() => control.oldestAgeMs());

@@ -29,6 +29,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
     onUnusable: () => metrics.policyRejected(),
     onEvent: () => {
       leases.changed(undefined);
+      reporter.changed();
       const { bundle } = stream;
       // A pod without an identity has no targets to stand in for.
       if (bundle !== undefined) {
