@@ -34,6 +34,7 @@ const namespaces: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   required: { ...open, 'chaperone.dev/required': 'true' },
   restricted: { ...open, 'pod-security.kubernetes.io/enforce': 'restricted' },
   bounded: open,
+  listing: open,
 };
 
 let server: TestApiServer;
@@ -340,6 +341,37 @@ describe('injection', () => {
     ]);
   });
 
+  test('counted once, and not for a dry run', async () => {
+    const metric = world.registry.getSingleMetric('chaperone_injection_total')!;
+    const total = async (): Promise<number> =>
+      (await metric.get()).values.reduce((sum, { value }) => sum + value, 0);
+    const before = await total();
+    await created('payments', pod('counted'), '--dry-run=server');
+    expect(await total()).toBe(before);
+    await created('payments', pod('counted'));
+    expect(await total()).toBe(before + 1);
+    await created('payments', pod('skipped', { hostIPC: true }));
+    expect(await total()).toBe(before + 2);
+    await refusal('required', pod('refused', { hostIPC: true }));
+    expect(await total()).toBe(before + 3);
+  });
+
+  test('with targets of those namespaces alone that its own lists', async () => {
+    const mapped = async (): Promise<number> => {
+      const { spec } = await created('listing', pod('listed'), '--dry-run=server');
+      return spec.hostAliases?.length ?? 0;
+    };
+    const list = (namespaceNames: string) => {
+      const annotation = `chaperone.dev/foreign-targets-from=${namespaceNames}`;
+      return kubectl(['annotate', '--overwrite', 'namespace', 'listing', annotation]);
+    };
+    expect(await mapped()).toBe(2);
+    await list('payments,*');
+    await waitFor(async () => (await mapped()) === 0);
+    await list('payments, data');
+    await waitFor(async () => (await mapped()) === 2);
+  });
+
   const cases = readdirSync(golden)
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => file.slice(0, -'.yaml'.length));
@@ -419,10 +451,15 @@ describe('a tenant of a namespace that requires a sidecar', () => {
     expect(await refusal('required', object)).toMatch(reason);
   });
 
-  test('opts out by label: injected', async () => {
+  test('opts out by label: injected, and told that it has no effect', async () => {
     const labels = { 'chaperone.dev/inject': 'disabled' };
-    const made = await created('required', pod('opted-out', {}, { labels }));
-    expect(initNames(made)).toEqual(['chaperone-sidecar']);
+    const object = pod('opted-out', {}, { labels });
+    const { output, errors } = await attempt(
+      ['create', '-n', 'required', '-f', '-', '-o', 'json'],
+      [object],
+    );
+    expect(initNames(JSON.parse(output) as CheckedPod)).toEqual(['chaperone-sidecar']);
+    expect(errors).toMatch(/Warning: .*chaperone.dev\/inject: disabled has no effect/);
   });
 
   test('brings a sidecar and a status of its own: replaced', async () => {

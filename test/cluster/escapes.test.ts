@@ -100,6 +100,15 @@ async function expectGoverned(name: string): Promise<void> {
 
 test('the pod that all this begins with is governed', () => expectGoverned('web'));
 
+test.each([
+  ['label', 'chaperone.dev/required-'],
+  ['annotate', 'chaperone.dev/foreign-targets-from=elsewhere'],
+])('may not %s the namespace: %s', async (verb, change) => {
+  const { code, stderr } = await tenant.attempt([verb, 'namespace', home, change]);
+  expect(code).not.toBe(0);
+  expect(stderr).toContain('cannot patch resource "namespaces"');
+});
+
 describe('pods', () => {
   const container = (fields: object) => ({
     containers: [restricted({ name: 'app', image: 'node:24', command: ['sleep', '1000'] }), fields],
@@ -115,6 +124,7 @@ describe('pods', () => {
       'SharedProcessNamespace',
     ],
     ['among the processes of the node', () => ({ hostPID: true }), 'SharedProcessNamespace'],
+    ['in the shared memory of the node', () => ({ hostIPC: true }), 'HostIPC'],
     [
       'with a second container that is the sidecar’s user',
       () => container({ ...second, securityContext: { runAsUser: sidecarUid } }),
