@@ -28,6 +28,8 @@ export interface GatewayOptions {
   readonly requireTls?: boolean;
   /** Default: DNS alone, asked each time. */
   readonly resolve?: Resolve;
+  /** See PostgresProxyOptions. */
+  readonly maxUnfinishedLogins?: number;
 }
 
 /** A target that is to be listened for. */

@@ -130,6 +130,17 @@ export class ProxyMetrics {
     this.#set.policyUpdates.inc({ result: 'Rejected' });
   }
 
+  /** A connection was ended because too many callers are at their login. */
+  turnedAway(how: 'Refused' | 'Evicted'): void {
+    this.#set.turnedAway.inc({ how });
+  }
+
+  /** `count`: callers who have not proven who they are; read when someone asks. */
+  followUnfinishedLogins(count: () => number): void {
+    const { unfinishedLogins } = this.#set;
+    Object.assign(unfinishedLogins, { collect: () => unfinishedLogins.set(count()) });
+  }
+
   /** `ageMs`: time since the policy source was last heard of; read when someone asks. */
   followPolicyAge(ageMs: () => number): void {
     const { policyAge } = this.#set;

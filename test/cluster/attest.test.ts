@@ -149,6 +149,7 @@ describe('a sidecar', () => {
         namespace,
         serviceAccount: 'report',
         pod: { name: pod.metadata.name, uid: pod.metadata.uid },
+        address,
       },
     });
   });

@@ -49,6 +49,8 @@ beforeEach(async () => {
     metrics: new ProxyMetrics(createRegistry('test', 'test')),
     clock,
     logger: createLogger({ program: 'test', level: 'silent', clock }),
+    // Of those who have proven who they are there may be more.
+    maxUnfinishedLogins: 1,
   });
   const [target] = control.targets();
   await gateway.setTargets([

@@ -24,6 +24,8 @@ export interface AttestedSource {
   readonly serviceAccount: string;
   readonly pod: { readonly name: string; readonly uid: string };
   readonly node?: string;
+  /** The pod's own; absent where it has its node's, and where nothing is known of it. */
+  readonly address?: string;
 }
 
 export interface AttestResponse {

@@ -75,7 +75,13 @@ export class KubernetesAttestor implements Attestor {
     const { namespace, serviceAccount, node } = proven;
     return {
       role: gateway ? 'Gateway' : 'Pod',
-      source: { namespace, serviceAccount, pod: bound, ...(node !== undefined && { node }) },
+      source: {
+        namespace,
+        serviceAccount,
+        pod: bound,
+        ...(node !== undefined && { node }),
+        ...ownAddress(pod),
+      },
       ...(!gateway && hasOwnNameServers(pod.spec) && { ownNameServers: true }),
     };
   }
@@ -164,6 +170,12 @@ export class KubernetesAttestor implements Attestor {
       `pod ${namespace}/${name}: ${problem.message}`,
     );
   }
+}
+
+/** The first of its addresses is that of its main family; on the node's network it has none of its own. */
+function ownAddress({ spec, status }: LivePod): { readonly address?: string } {
+  const ip = status?.podIPs?.[0]?.ip ?? status?.podIP;
+  return spec.hostNetwork === true || ip === undefined ? {} : { address: ip };
 }
 
 const startAnew = 'Start the pod anew.';

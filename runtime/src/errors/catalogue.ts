@@ -267,6 +267,11 @@ export const errorCatalogue = {
     title: 'Handshake took too long',
     remedy: 'Connect again; check the network between caller and proxy.',
   },
+  'CHP-5009': {
+    title: 'Too many callers at their login',
+    remedy:
+      'Connect again in a moment; if it lasts, look for who opens connections without logging in.',
+  },
   'CHP-6001': {
     title: 'Event not valid',
     remedy:

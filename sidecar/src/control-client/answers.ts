@@ -1,4 +1,5 @@
 /** What the policy API answers, checked as far as we rely on it. Each throws ChaperoneError CHP-2021. */
+import { isIP } from 'node:net';
 import type { AuthenticatedCaller, LeasedCredential } from '@chaperone/core/control/types.ts';
 import type {
   AttestResponse,
@@ -61,7 +62,7 @@ export function readAttested(value: unknown): Attested {
   if (recordKey.length !== 32) return unusable('recordKey is not 32 bytes');
   const source = fieldsOf(fields.source, 'source');
   const pod = fieldsOf(source.pod, 'source.pod');
-  const node = source.node;
+  const { node, address } = source;
   return {
     role,
     controlToken: textOf(fields, 'controlToken'),
@@ -73,6 +74,7 @@ export function readAttested(value: unknown): Attested {
       serviceAccount: textOf(source, 'serviceAccount'),
       pod: { name: textOf(pod, 'name'), uid: textOf(pod, 'uid') },
       ...(typeof node === 'string' && { node }),
+      ...(typeof address === 'string' && isIP(address) !== 0 && { address }),
     },
     recordKey,
     maxPolicyAgeMs: maxPolicyAgeMs as number,

@@ -27,6 +27,8 @@ export interface PodProxyOptions {
   readonly logger: Logger;
   readonly tls: ServerTls;
   readonly resolve: Resolve;
+  /** See PostgresProxyOptions. */
+  readonly podAddress?: () => string | undefined;
 }
 
 export class PodProxy {

@@ -49,6 +49,7 @@ export async function servePod(parts: ProgramParts): Promise<Serving> {
     ...parts,
     control,
     tls: certificate,
+    podAddress: () => tokens.current?.source.address,
     resolve: cachedDns({ clock, clusterDomain: config.clusterDomain }),
   });
   const close = (): void => {

@@ -12,16 +12,19 @@ import {
 } from '@chaperone/core/control/types.ts';
 import type { PolicyBundle, Refusal } from '@chaperone/core/policy/types.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
+import { addressKey } from '@chaperone/runtime/limits/address-key.ts';
 import { type Logger, sessionLogger } from '@chaperone/runtime/logging/logger.ts';
 import type { Recorder, SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
 import type { Gatekeeper } from '../../gatekeeper.ts';
 import type { ProxyMetrics } from '../../metrics.ts';
 import type { PolicyView, PolicyViews } from '../../policy-views.ts';
+import { UnfinishedLogins } from '../../unfinished-logins.ts';
+import { ViolationRecords } from '../../violation-records.ts';
 import { Catalogs } from './backend/catalogs.ts';
 import { controlRefusalResponse, notOpen, refusalReason } from './errors/control-refusal.ts';
 import { refusalResponse } from './errors/refusal.ts';
 import { DecisionContexts } from './frontend/decision-context.ts';
-import { type AcceptedSession, acceptClient } from './handshake/accept.ts';
+import { acceptClient } from './handshake/accept.ts';
 import {
   askForTicket,
   refuseSession,
@@ -39,9 +42,11 @@ import {
 import type { OpenBackendOptions } from './handshake/open-backend.ts';
 import type { Resolve } from './handshake/resolve-host.ts';
 import type { ServerTls } from './handshake/server-tls.ts';
-import { closeUnopened, Opening, sessionOpened } from './opening.ts';
+import type { ProtocolError } from './messages/protocol-error.ts';
+import { type CallerConnection, closeUnopened, Opening, sessionOpened } from './opening.ts';
 import { PostgresSession } from './session.ts';
 import { startupRefusal } from './startup-refusal.ts';
+import { TurnAway } from './turn-away.ts';
 
 export interface PostgresProxyOptions {
   readonly control: ControlClient;
@@ -62,6 +67,10 @@ export interface PostgresProxyOptions {
   readonly maxMaskedRowBytes?: number;
   /** Default 1 MiB: what the analyzer takes at most. */
   readonly maxStatementBytes?: number;
+  /** Default 500: connections whose caller has not proven who it is. */
+  readonly maxUnfinishedLogins?: number;
+  /** In a pod every connection comes from loopback: the pod's own address stands for that, where it is known. */
+  readonly podAddress?: () => string | undefined;
 }
 
 /** The target that a listener stands for. */
@@ -83,10 +92,23 @@ export class PostgresProxy {
   readonly #sessions = new Set<PostgresSession>();
   /** Connections that have not become sessions. */
   readonly #opening = new Set<AbortController>();
+  readonly #logins: UnfinishedLogins;
+  readonly #violations: ViolationRecords;
+  readonly #turnAway: TurnAway;
   readonly #whenEmpty: (() => void)[] = [];
 
   constructor(options: PostgresProxyOptions) {
+    const { clock, recorder, metrics, logger, maxUnfinishedLogins: max = 500 } = options;
     this.#options = options;
+    this.#logins = new UnfinishedLogins({ max, clock });
+    this.#turnAway = new TurnAway(clock);
+    metrics.followUnfinishedLogins(() => this.#logins.size);
+    this.#violations = new ViolationRecords({
+      recorder,
+      clock,
+      onRecorded: ({ code, message, address, count }) =>
+        logger.warn({ code, address, ...(count !== undefined && { count }) }, message),
+    });
     this.#contexts = new DecisionContexts((normalForm) => options.recorder.fingerprint(normalForm));
   }
 
@@ -98,13 +120,25 @@ export class PostgresProxy {
   /** Serves one connection to a target; never throws. */
   async serve(socket: Socket, target: ServedTarget): Promise<void> {
     const abort = new AbortController();
+    const { metrics } = this.#options;
+    const proven = this.#logins.admit(addressKey(socket.remoteAddress ?? 'unix'), () => {
+      metrics.turnedAway('Evicted');
+      abort.abort();
+      socket.destroy();
+    });
+    if (proven === undefined) {
+      metrics.turnedAway('Refused');
+      this.#turnAway.end(socket);
+      return;
+    }
     this.#opening.add(abort);
     try {
-      await this.#serve(socket, target, abort.signal);
+      await this.#serve(socket, target, abort.signal, proven);
     } catch (error) {
       this.#options.logger.error({ err: error }, 'a connection failed');
       socket.destroy();
     } finally {
+      proven();
       this.#opening.delete(abort);
     }
   }
@@ -124,10 +158,24 @@ export class PostgresProxy {
   close(): void {
     for (const abort of this.#opening) abort.abort();
     for (const session of [...this.#sessions]) session.shutDown();
+    this.#violations.close();
   }
 
-  async #serve(socket: Socket, target: ServedTarget, signal: AbortSignal): Promise<void> {
-    const { clock, tls, requireTls, metrics, logger } = this.#options;
+  /** `proven`: to be called once the caller has proven who it is. */
+  async #serve(
+    socket: Socket,
+    target: ServedTarget,
+    signal: AbortSignal,
+    proven: () => void,
+  ): Promise<void> {
+    const { clock, tls, requireTls, metrics, logger, podAddress, control } = this.#options;
+    // Asked for now: a socket that is gone has none.
+    const address = podAddress?.() ?? socket.remoteAddress;
+    const where = { ...(address !== undefined && { address }) };
+    const violated = (violation: ProtocolError): void => {
+      metrics.violation('Client');
+      this.#violations.add(addressKey(address ?? 'unix'), violation);
+    };
     const accepted = await acceptClient(socket, {
       clock,
       signal,
@@ -135,11 +183,7 @@ export class PostgresProxy {
       ...(requireTls !== undefined && { requireTls }),
     });
     if (accepted.kind === 'closed') {
-      if (accepted.violation !== undefined) {
-        metrics.violation('Client');
-        this.#recordViolation(accepted.violation);
-        logger.warn({ code: accepted.violation.code }, accepted.violation.message);
-      }
+      if (accepted.violation !== undefined) violated(accepted.violation);
       return;
     }
     if (accepted.kind === 'cancel') {
@@ -153,24 +197,24 @@ export class PostgresProxy {
       }
       return;
     }
-    await this.#login(accepted, target, signal);
-  }
-
-  #recordViolation(violation: { readonly code: string; readonly message: string }): void {
-    const recorder = this.#options.recorder.openSession();
-    recorder.append({
-      type: 'ProtocolViolation',
-      side: 'Client',
-      code: violation.code,
-      message: violation.message,
-    });
-    recorder.close();
+    const presented =
+      control.proof === 'Password'
+        ? await askForTicket(accepted.socket, accepted.leftover, { clock, signal })
+        : ({ kind: 'ticket', secret: '', leftover: accepted.leftover } as const);
+    if (presented.kind === 'closed') {
+      if (presented.violation !== undefined) violated(presented.violation);
+      return;
+    }
+    const connection = { ...accepted, ...where, leftover: presented.leftover };
+    await this.#login(connection, presented.secret, target, signal, proven);
   }
 
   async #login(
-    accepted: AcceptedSession,
+    accepted: CallerConnection,
+    secret: string,
     target: ServedTarget,
     signal: AbortSignal,
+    proven: () => void,
   ): Promise<void> {
     const { control, clock, metrics, logger } = this.#options;
     const { socket, startup } = accepted;
@@ -178,11 +222,15 @@ export class PostgresProxy {
       user: startup.user.slice(0, 128),
       database: startup.database.slice(0, 128),
       target: target.name,
-      address: socket.remoteAddress ?? 'unix',
+      address: accepted.address ?? 'unix',
     };
-    const proven = await this.#prove(accepted, target, signal, where);
-    if (proven === undefined) return;
-    const { caller, leftover } = proven;
+    const caller = await this.#prove(accepted, secret, target, where);
+    // Evicted meanwhile, or told to stop.
+    if (caller === undefined || signal.aborted) {
+      if (signal.aborted) socket.destroy();
+      return;
+    }
+    proven();
     const bundle = control.bundle(caller.identityUid);
     const targetUid = target.uid();
     const view =
@@ -207,7 +255,7 @@ export class PostgresProxy {
     }
     const opened = new Opening(() => this.#options.gatekeeper.closeSession(view.policy));
     try {
-      await this.#open(accepted, leftover, caller, bundle, view, opened, signal);
+      await this.#open(accepted, caller, bundle, view, opened, signal);
     } catch (error) {
       opened.abandon();
       if (error instanceof BackendError) {
@@ -226,30 +274,19 @@ export class PostgresProxy {
 
   /** Who calls; undefined when the caller did not prove it, was told so, and is gone. */
   async #prove(
-    accepted: AcceptedSession,
+    { socket, startup }: CallerConnection,
+    secret: string,
     target: ServedTarget,
-    signal: AbortSignal,
     where: Readonly<Record<string, string>>,
-  ): Promise<{ caller: AuthenticatedCaller; leftover: Buffer } | undefined> {
+  ): Promise<AuthenticatedCaller | undefined> {
     const { control, clock, metrics, logger } = this.#options;
-    const { socket, startup, leftover } = accepted;
     const asked = control.proof === 'Password';
-    const presented = asked
-      ? await askForTicket(socket, leftover, { clock, signal })
-      : ({ kind: 'ticket', secret: '', leftover } as const);
-    if (presented.kind === 'closed') {
-      if (presented.violation !== undefined) {
-        metrics.violation('Client');
-        this.#recordViolation(presented.violation);
-      }
-      return undefined;
-    }
     try {
       // A name that nothing asks a proof for says nothing.
       const user = asked ? startup.user : '';
-      const caller = await control.authenticate(user, presented.secret, target.uid() ?? '');
+      const caller = await control.authenticate(user, secret, target.uid() ?? '');
       metrics.authenticated('Accepted');
-      return { caller, leftover: presented.leftover };
+      return caller;
     } catch (error) {
       metrics.authenticated('Refused');
       if (!(error instanceof ControlRefusal)) throw error;
@@ -268,8 +305,7 @@ export class PostgresProxy {
   }
 
   async #open(
-    accepted: AcceptedSession,
-    leftover: Buffer,
+    accepted: CallerConnection,
     caller: AuthenticatedCaller,
     bundle: PolicyBundle,
     view: PolicyView,
@@ -335,10 +371,10 @@ export class PostgresProxy {
     let unsubscribe = (): void => {};
     const session: PostgresSession = new PostgresSession({
       client: accepted.socket,
-      clientLeftover: leftover,
+      clientLeftover: accepted.leftover,
       backend,
       database: startup.database,
-      sourceIP: accepted.socket.remoteAddress ?? '',
+      sourceIP: accepted.address ?? '',
       view,
       recorder,
       gatekeeper: this.#options.gatekeeper,
@@ -398,7 +434,7 @@ export class PostgresProxy {
 
   /** A session that its caller proved to be entitled to ask for, and was not given. */
   #recordRefused(
-    accepted: AcceptedSession,
+    accepted: CallerConnection,
     caller: AuthenticatedCaller,
     bundle: PolicyBundle,
     view: PolicyView,
@@ -424,7 +460,7 @@ export class PostgresProxy {
 
   #recordOpened(
     recorder: SessionRecorder,
-    accepted: AcceptedSession,
+    accepted: CallerConnection,
     caller: AuthenticatedCaller,
     bundle: PolicyBundle,
     view: PolicyView,

@@ -7,9 +7,15 @@ import type { PolicyView } from '../../policy-views.ts';
 import type { AcceptedSession } from './handshake/accept.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
 
+/** A caller's connection whose startup message has come. */
+export interface CallerConnection extends AcceptedSession {
+  /** Where the caller is, for policies and the record; absent for a UNIX socket. */
+  readonly address?: string;
+}
+
 /** The event's body, without the credential: none is lent to a session that is refused. */
 export function sessionOpened(
-  { socket, startup, tls }: AcceptedSession,
+  { socket, startup, tls, address = 'unix' }: CallerConnection,
   caller: AuthenticatedCaller,
   { identity }: PolicyBundle,
   view: PolicyView,
@@ -28,7 +34,7 @@ export function sessionOpened(
     proof: caller.proof,
     target: { uid: target.uid, namespace: target.namespace, name: target.name },
     database: startup.database,
-    source: { address: socket.remoteAddress ?? 'unix', port: socket.remotePort ?? 0 },
+    source: { address, port: socket.remotePort ?? 0 },
     ...(client !== undefined && client !== '' && { client }),
     ...(tls && { tls }),
     policy: { version: view.version, digest: view.digest },

@@ -1,17 +1,16 @@
-import type { Socket } from 'node:net';
 import { decide } from '@chaperone/core/policy/decide.ts';
 import type { Refusal } from '@chaperone/core/policy/types.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
 import { startupSetting } from '@chaperone/core/sql/postgres/settings.ts';
 import type { PolicyView } from '../../policy-views.ts';
 import { emptyStatement } from './frontend/statements.ts';
-import type { AcceptedSession } from './handshake/accept.ts';
 import { parseOptions } from './handshake/startup-options.ts';
+import type { CallerConnection } from './opening.ts';
 
 /** What the startup message asks for is decided like any statement (attacks §8). */
 export function startupRefusal(
   view: PolicyView,
-  accepted: AcceptedSession,
+  accepted: CallerConnection,
   nowMs: number,
 ): Refusal | undefined {
   if (view.policy.bundle.target.enforcement === 'Observe') return undefined;
@@ -37,15 +36,11 @@ export function startupRefusal(
   const { decision } = decide(
     view.policy,
     { ...emptyStatement, kind: 'Startup', operations },
-    { nowMs, ...sourceOf(accepted.socket) },
+    { nowMs, ...(accepted.address !== undefined && { sourceIP: accepted.address }) },
   );
   if (decision.verdict === 'Allow') return undefined;
   if (decision.verdict === 'Deny') return decision;
   return { ...decision, verdict: 'Deny', reason: 'ApprovalRequired' };
-}
-
-function sourceOf(socket: Socket): { sourceIP?: string } {
-  return socket.remoteAddress === undefined ? {} : { sourceIP: socket.remoteAddress };
 }
 
 /** Settings by name, `options=-c name=value` included. */
