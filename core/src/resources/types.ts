@@ -225,7 +225,7 @@ export interface AccessPolicyStatus {
   readonly conditions?: readonly Condition[];
   /** Targets for which it counts. */
   readonly targets?: number;
-  /** Identities that its subjects pick now. */
+  /** Identities that its subjects pick now, and for whom it counts. */
   readonly identities?: number;
 }
 
