@@ -176,7 +176,14 @@ export class Delivery {
           () => false,
         );
       if (isTaken) return true;
-      await new Promise<void>((resolve) => void clock.setTimer(announceRetryMs, resolve));
+      await new Promise<void>((resolve) => {
+        const timer = clock.setTimer(announceRetryMs, resolve);
+        const end = (): void => {
+          timer.cancel();
+          resolve();
+        };
+        signal.addEventListener('abort', end, { once: true });
+      });
     }
     return false;
   }

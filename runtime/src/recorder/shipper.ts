@@ -187,9 +187,10 @@ export class Shipper {
     this.#undelivered = sessions;
     this.#batchEnd = batch.end;
     while (sessions.size > 0 && !this.#abort.signal.aborted) {
+      const wasRelaying = this.#relaying;
       const failure = await this.#attempt(sessions);
       if (failure === undefined) continue;
-      if (this.#turnToOther()) {
+      if (this.#turnToOther(wasRelaying)) {
         this.#options.onFailure(failure.cause, 0);
         continue;
       }
@@ -213,9 +214,9 @@ export class Shipper {
    * While closing, after a failure: whether to try the other one at once. That is the relay; and, after it has
    * failed without having taken anything, the collector again, after a while.
    */
-  #turnToOther(): boolean {
+  #turnToOther(hasFailedToRelay: boolean): boolean {
     if (!this.#stopping || this.#options.relay === undefined) return false;
-    if (!this.#relaying) {
+    if (!hasFailedToRelay) {
       this.#relaying = true;
       return true;
     }
