@@ -2,8 +2,8 @@
  * A ResourceStore over a directory of YAML files, for a Chaperone without a cluster. The files say what is
  * wanted; uids, versions, status and tickets stand in the state database.
  */
-import { readFileSync, statSync, unlinkSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { statSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { objectName } from '@chaperone/core/resources/object.ts';
 import { formatProblem, hasErrors } from '@chaperone/core/resources/problem.ts';
@@ -13,13 +13,14 @@ import type { ResourceKind } from '@chaperone/core/resources/types.ts';
 import { validate } from '@chaperone/core/resources/validate.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
-import { newText, patchText, removeText, writeWhole } from './directory-editor.ts';
+import { newText, patchText, removeText } from './directory-editor.ts';
 import { DirectoryReader } from './directory-reader.ts';
 import { DirectoryWatch } from './directory-watch.ts';
-import { signatureOf } from './file-scanner.ts';
 import { FileSet, type PlacedProblem } from './file-set.ts';
 import { mergePatch } from './merge-patch.ts';
 import { ObjectTable } from './object-table.ts';
+import { ObjectsInForce } from './objects-in-force.ts';
+import { invalid, ResourceFiles } from './resource-files.ts';
 import type {
   MergePatch,
   NewObject,
@@ -28,10 +29,8 @@ import type {
   Stored,
   StoredKind,
   WatchBatch,
-  WatchEvent,
 } from './resource-store.ts';
 import { inTransaction } from './state-database.ts';
-import { parseResourceFile } from './yaml-file.ts';
 
 /** Every so often all files are looked at, whether or not a change was announced. */
 const rescanMs = 500;
@@ -51,23 +50,17 @@ export interface DirectoryStoreOptions {
   readonly onProblems?: (problems: readonly PlacedProblem[]) => void;
 }
 
-interface Watcher {
-  readonly kinds: ReadonlySet<StoredKind>;
-  readonly onBatch: (batch: WatchBatch) => void;
-}
-
 export class DirectoryStore implements ResourceStore {
   readonly #options: DirectoryStoreOptions;
   readonly #root: string;
   readonly #files = new FileSet();
   readonly #reader: DirectoryReader;
   readonly #table: ObjectTable;
+  readonly #editor: ResourceFiles;
   readonly #watch: DirectoryWatch;
-  readonly #watchers = new Set<Watcher>();
-  #objects: ReadonlyMap<string, Stored> = new Map();
+  readonly #objects = new ObjectsInForce();
   /** Which file an object in force comes from. */
   #sources: ReadonlyMap<string, { readonly file: string }> = new Map();
-  #version = 0;
   #problems: readonly PlacedProblem[] = [];
   #unreadable: readonly PlacedProblem[] = [];
   #timer: { readonly timer: Timer; readonly dueMs: number } | undefined;
@@ -82,6 +75,7 @@ export class DirectoryStore implements ResourceStore {
     this.#reader = new DirectoryReader(this.#root, options.clock, this.#files, (file) =>
       this.#table.lastValid(file),
     );
+    this.#editor = new ResourceFiles(this.#root, this.#reader);
     this.#watch = new DirectoryWatch(() => this.#schedule(announceMs));
   }
 
@@ -110,7 +104,7 @@ export class DirectoryStore implements ResourceStore {
     this.#closed = true;
     this.#timer?.timer.cancel();
     this.#watch.close();
-    this.#watchers.clear();
+    this.#objects.close();
   }
 
   async get<K extends StoredKind>(
@@ -118,41 +112,29 @@ export class DirectoryStore implements ResourceStore {
     namespace: string,
     name: string,
   ): Promise<Stored<K> | undefined> {
-    return this.#find(kind, namespace, name);
+    return this.#objects.find(kind, namespace, name);
   }
 
   async list<K extends StoredKind>(
     kind: K,
     namespace?: string,
   ): Promise<{ items: readonly Stored<K>[]; resourceVersion: string }> {
-    const items = [...this.#objects.values()]
-      .filter(
-        (object): object is Stored<K> =>
-          object.kind === kind &&
-          (namespace === undefined || object.metadata.namespace === namespace),
-      )
-      .sort((a, b) => (objectName(a) < objectName(b) ? -1 : 1));
-    return { items, resourceVersion: String(this.#version) };
+    return this.#objects.list(kind, namespace);
   }
 
   watch(kinds: readonly StoredKind[], onBatch: (batch: WatchBatch) => void): () => void {
-    const watcher: Watcher = { kinds: new Set(kinds), onBatch };
-    this.#watchers.add(watcher);
-    const events = [...this.#objects.values()]
-      .filter(({ kind }) => watcher.kinds.has(kind))
-      .map((object): WatchEvent => ({ type: 'Added', object }));
-    onBatch({ events, resourceVersion: String(this.#version) });
-    return () => void this.#watchers.delete(watcher);
+    return this.#objects.watch(kinds, onBatch);
   }
 
   async create(object: NewObject): Promise<Stored> {
     const { name, object: valid, problems } = validate(object, this.#options.clock.nowMs());
     if (valid === undefined) throw invalid(problems.map((problem) => formatProblem(problem, name)));
-    if (this.#objects.has(name)) throw new ChaperoneError('CHP-1012', `${name} exists already.`);
-    const file = this.#freeName(valid.kind, valid.metadata.namespace, valid.metadata.name);
-    this.#write(file, newText(object), 0o600);
+    if (this.#objects.all.has(name))
+      throw new ChaperoneError('CHP-1012', `${name} exists already.`);
+    const file = this.#editor.freeName({ kind: valid.kind, ...valid.metadata }, this.#files);
+    this.#editor.write(file, newText(object), 0o600);
     this.#commit();
-    return this.#objects.get(name)!;
+    return this.#objects.all.get(name)!;
   }
 
   async patch<K extends StoredKind>(
@@ -167,10 +149,10 @@ export class DirectoryStore implements ResourceStore {
     const next = patchText(text, { kind, namespace, name }, withoutStatus);
     if (next === undefined)
       throw new ChaperoneError('CHP-1014', `${objectName(object)} is not in ${file}.`);
-    this.#checkText(file, next, objectName(object));
-    this.#write(file, next);
+    this.#editor.check(file, next, objectName(object), this.#options.clock.nowMs());
+    this.#editor.write(file, next);
     this.#commit();
-    return this.#require(kind, namespace, name);
+    return this.#objects.require(kind, namespace, name);
   }
 
   async patchStatus<K extends ResourceKind>(
@@ -180,7 +162,7 @@ export class DirectoryStore implements ResourceStore {
     patch: MergePatch,
     preconditions: Preconditions = {},
   ): Promise<Stored<K>> {
-    const object: Stored<ResourceKind> = this.#require(kind, namespace, name);
+    const object: Stored<ResourceKind> = this.#objects.require(kind, namespace, name);
     check(object, preconditions);
     const status = mergePatch(object.status, patch);
     const { problems } = applySchema(status, resourceSchemas[kind].status, 'status');
@@ -192,7 +174,10 @@ export class DirectoryStore implements ResourceStore {
       this.#table.setStatus(object, status),
     );
     const next = { ...object, status, metadata: { ...object.metadata, resourceVersion } } as Stored;
-    this.#publish(new Map(this.#objects).set(objectName(object), next), Number(resourceVersion));
+    this.#objects.replace(
+      new Map(this.#objects.all).set(objectName(object), next),
+      Number(resourceVersion),
+    );
     return next as Stored<K>;
   }
 
@@ -207,10 +192,9 @@ export class DirectoryStore implements ResourceStore {
     if (rest === undefined)
       throw new ChaperoneError('CHP-1014', `${objectName(object)} is not in ${file}.`);
     if (rest === '') {
-      unlinkSync(join(this.#root, file));
-      this.#reader.drop(file);
+      this.#editor.remove(file);
     } else {
-      this.#write(file, rest);
+      this.#editor.write(file, rest);
     }
     this.#commit();
   }
@@ -293,48 +277,13 @@ export class DirectoryStore implements ResourceStore {
     this.#sources = objects;
     this.#setProblems([...this.#unreadable, ...problems]);
     this.#pending = false;
-    this.#publish(next, version);
-  }
-
-  #publish(next: ReadonlyMap<string, Stored>, version: number): void {
-    const events: WatchEvent[] = [];
-    for (const [name, object] of this.#objects) {
-      if (next.get(name)?.metadata.uid !== object.metadata.uid) {
-        events.push({ type: 'Deleted', object });
-      }
-    }
-    for (const [name, object] of next) {
-      const earlier = this.#objects.get(name);
-      if (earlier?.metadata.uid !== object.metadata.uid) events.push({ type: 'Added', object });
-      else if (earlier.metadata.resourceVersion !== object.metadata.resourceVersion) {
-        events.push({ type: 'Modified', object });
-      }
-    }
-    this.#objects = next;
-    this.#version = version;
-    for (const { kinds, onBatch } of [...this.#watchers]) {
-      const own = events.filter(({ object }) => kinds.has(object.kind));
-      if (own.length > 0) onBatch({ events: own, resourceVersion: String(version) });
-    }
+    this.#objects.replace(next, version);
   }
 
   #setProblems(problems: readonly PlacedProblem[]): void {
     if (JSON.stringify(problems) === JSON.stringify(this.#problems)) return;
     this.#problems = problems;
     this.#options.onProblems?.(problems);
-  }
-
-  #find<K extends StoredKind>(kind: K, namespace: string, name: string): Stored<K> | undefined {
-    return this.#objects.get(objectName({ kind, metadata: { namespace, name } })) as
-      | Stored<K>
-      | undefined;
-  }
-
-  #require<K extends StoredKind>(kind: K, namespace: string, name: string): Stored<K> {
-    const object = this.#find(kind, namespace, name);
-    if (object !== undefined) return object;
-    const label = objectName({ kind, metadata: { namespace, name } });
-    throw new ChaperoneError('CHP-1014', `${label} does not exist.`);
   }
 
   /** An object and the text of its file, if the file says now what is in force. */
@@ -344,45 +293,10 @@ export class DirectoryStore implements ResourceStore {
     name: string,
     preconditions: Preconditions,
   ): { object: Stored; file: string; text: string } {
-    const object = this.#require(kind, namespace, name);
+    const object = this.#objects.require(kind, namespace, name);
     check(object, preconditions);
     const { file } = this.#sources.get(objectName(object))!;
-    const path = join(this.#root, file);
-    const signature = signatureOf(statSync(path, { bigint: true }));
-    if (!this.#reader.isCurrent(file, signature)) {
-      throw new ChaperoneError('CHP-1013', `${file} was changed just now.`);
-    }
-    return { object, file, text: readFileSync(path, 'utf8') };
-  }
-
-  /** Refuses to make a file invalid, and to touch one that is. */
-  #checkText(file: string, text: string, label: string): void {
-    const { problems } = parseResourceFile(text, this.#options.clock.nowMs());
-    if (!hasErrors(problems)) return;
-    throw invalid(
-      problems
-        .filter(({ severity }) => severity === 'Error')
-        .map((problem) => formatProblem(problem, problem.object ?? label, file)),
-    );
-  }
-
-  #write(file: string, text: string, mode?: number): void {
-    const path = join(this.#root, file);
-    const signature = writeWhole(path, text, mode ?? statSync(path).mode & 0o777);
-    this.#reader.take(file, signature, text);
-  }
-
-  #freeName(kind: string, namespace: string, name: string): string {
-    const stem = [kind.toLowerCase(), namespace, name].filter((part) => part !== '').join('-');
-    for (let attempt = 0; ; attempt += 1) {
-      const file = attempt === 0 ? `${stem}.yaml` : `${stem}-${attempt}.yaml`;
-      if (
-        !this.#files.has(file) &&
-        statSync(join(this.#root, file), { throwIfNoEntry: false }) === undefined
-      ) {
-        return file;
-      }
-    }
+    return { object, file, text: this.#editor.read(file) };
   }
 }
 
@@ -397,8 +311,4 @@ function check(object: Stored, { uid, resourceVersion }: Preconditions): void {
     (uid === undefined || uid === metadata.uid) &&
     (resourceVersion === undefined || resourceVersion === metadata.resourceVersion);
   if (!holds) throw new ChaperoneError('CHP-1013', `${objectName(object)} was changed meanwhile.`);
-}
-
-function invalid(lines: readonly string[]): ChaperoneError {
-  return new ChaperoneError('CHP-1010', lines.join('\n'));
 }
