@@ -209,6 +209,10 @@ describe('the policy stream', () => {
     ['a digest of another bundle', () => ({ ...bundle(), digest: 'f'.repeat(64) })],
     ['a form that is not known', () => bundle([], { bundleVersion: 99 })],
     ['no targets', () => bundle([], { targets: undefined })],
+    [
+      'a mask that is none',
+      () => ({ ...bundle(), targets: [{ ...bundle().targets[0], masks: [null] }] }),
+    ],
   ])('what cannot be used is not taken: %s', async (_name, made) => {
     const open = await server.stream();
     open.send('policy', { versions: { Target: 1 }, bundle: bundle() });

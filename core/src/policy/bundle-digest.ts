@@ -6,14 +6,16 @@ const keyIdInfo = 'chaperone.dev/masking-key-id/v1';
 
 /**
  * A bundle as the record keeps it: its RFC 8785 bytes without `digest` and `version`, and for each masking key a
- * name that it cannot be found by. The keys have 16 bytes or more that nobody can guess.
+ * name that it cannot be found by. The keys have 16 bytes or more that nobody can guess. Throws TypeError where the
+ * bundle is none.
  */
 export function snapshotText(bundle: Omit<PolicyBundle, 'digest' | 'version'>): string {
-  const { digest: _, version: __, targets, ...content } = bundle as PolicyBundle;
-  return canonicalJson({
-    ...content,
-    targets: targets.map((target) => ({ ...target, masks: target.masks.map(withoutKey) })),
-  });
+  const { digest: _, version: __, ...content } = bundle as PolicyBundle;
+  const targets = content.targets?.map((target) => ({
+    ...target,
+    masks: target.masks?.map(withoutKey),
+  }));
+  return canonicalJson({ ...content, targets });
 }
 
 /** SHA-256, hex, of the snapshot's UTF-8: what events name the policy by that decided. */
@@ -22,7 +24,7 @@ export function bundleDigest(bundle: Omit<PolicyBundle, 'digest' | 'version'>): 
 }
 
 function withoutKey({ key, ...mask }: BundleMask): object {
-  if (key === undefined) return mask;
+  if (typeof key !== 'string') return mask;
   const keyId = createHmac('sha256', Buffer.from(key, 'base64')).update(keyIdInfo).digest('hex');
   return { ...mask, keyId: keyId.slice(0, 32) };
 }

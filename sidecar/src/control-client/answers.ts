@@ -159,8 +159,17 @@ function readBundle(value: unknown): PolicyBundle {
     }
   }
   const bundle = value as PolicyBundle;
-  if (bundleDigest(bundle) !== bundle.digest) return unusable('the digest is not of this bundle');
+  if (digestOf(bundle) !== bundle.digest) return unusable('the digest is not of this bundle');
   return withUnknownFieldsInvalid(bundle);
+}
+
+/** Undefined when there is none: what is in it is not as it should be. */
+function digestOf(bundle: PolicyBundle): string | undefined {
+  try {
+    return bundleDigest(bundle);
+  } catch {
+    return undefined;
+  }
 }
 
 const received = new WeakMap<PolicyBundle, PolicyBundle>();
