@@ -84,6 +84,11 @@ const faults: Readonly<
     secret!,
     withTls(target!, { mode: 'VerifyCA', caRef: { name: 'stranger' } }),
   ],
+  'wrong-password': ([secret, target]) => [
+    { ...secret, stringData: { ...secret!.stringData, password: 'not-the-one' } },
+    // The server's certificate is not for the other names that it has here.
+    withTls(target!, { mode: 'VerifyCA' }),
+  ],
 };
 
 const withTls = (target: KubernetesObject, tls: object): KubernetesObject => ({
@@ -144,19 +149,23 @@ interface Condition {
   readonly message: string;
 }
 
-async function readiness(name: string): Promise<Condition | undefined> {
+async function conditionOf(name: string, type: string): Promise<Condition | undefined> {
   const { status } = await get('target', name, '-n', data);
-  return status?.conditions?.find(({ type }: { type: string }) => type === 'Ready');
+  return status?.conditions?.find((condition: { type: string }) => condition.type === type);
 }
 
-const readyOnce = (name: string, reason: string) =>
+const readiness = (name: string) => conditionOf(name, 'Ready');
+
+const conditionOnce = (name: string, type: string, reason: string) =>
   waitFor(
     async () => {
-      const condition = await readiness(name);
+      const condition = await conditionOf(name, type);
       return condition?.reason === reason && condition;
     },
     { what: `Target ${name} to be ${reason}` },
   );
+
+const readyOnce = (name: string, reason: string) => conditionOnce(name, 'Ready', reason);
 
 const eventsOf = async (name: string) =>
   (await list('events.events.k8s.io', '-n', data)).filter(
@@ -191,10 +200,79 @@ describe('a Target', () => {
     await expectOthersUnaffected();
   });
 
-  test('whose authority is not the server’s: callers are told, and nothing is sent', async () => {
-    const answer = await ask('wrong-authority');
-    expect(answer).toMatchObject({ ok: false, error: expect.stringContaining('CHP-2013') });
+  const reachable = 'BackendReachable';
+
+  /** Until somebody has connected and that is told. */
+  const reachableOnce = (name: string, reason: string, code?: string) =>
+    waitFor(
+      async () => {
+        const answer = await ask(name);
+        if (code !== undefined) expect(answer).toMatchObject({ ok: false });
+        const condition = await conditionOf(name, reachable);
+        return condition?.reason === reason && condition;
+      },
+      { what: `Target ${name} to be ${reason}` },
+    );
+
+  /** A session that is opened before and asks again afterwards; its answers. */
+  const openSession = (name: string) =>
+    exec(
+      tenant,
+      'app',
+      [
+        'sh',
+        '-c',
+        `(echo 'SELECT count(*) FROM orders;'; sleep 15; echo 'SELECT count(*) FROM orders;') | psql -At -h ${hostOf(name)} -p ${database.port} -U anyone shop`,
+      ],
+      { container: 'app' },
+    );
+
+  test.each<[string, string, string, string, () => Promise<unknown>]>([
+    [
+      'wrong-authority',
+      'CertificateNotTrusted',
+      'CHP-2013',
+      'have ConfigMap stranger hold the authority that it comes from',
+      async () => {
+        const { data: own } = await get('configmap', database.caConfigMap, '-n', data);
+        const metadata = { name: 'stranger', namespace: data };
+        await apply([{ apiVersion: 'v1', kind: 'ConfigMap', metadata, data: own }]);
+      },
+    ],
+    [
+      'wrong-password',
+      'CredentialsRejected',
+      'CHP-2011',
+      'the server does not take the login in Secret wrong-password-login',
+      () => {
+        const [secret] = shopTarget({ ...database, name: 'wrong-password' }, [tenant]);
+        return apply([secret!]);
+      },
+    ],
+  ])('%s, which only connecting tells: %s', async (name, reason, code, told, mend) => {
+    const others = openSession(database.name);
+    expect(await readyOnce(name, 'Ready')).toMatchObject({ status: 'True' });
+    const condition = await reachableOnce(name, reason, code);
+    expect(condition).toMatchObject({ status: 'False', message: expect.stringContaining(told) });
+    const event = await waitFor(async () =>
+      (await eventsOf(name)).find((one) => one.reason === reason),
+    );
+    expect(event).toMatchObject({ type: 'Warning', note: condition.message });
+    expect(await ask(name)).toMatchObject({ ok: false, error: expect.stringContaining(code) });
     await expectOthersUnaffected();
+    const well = await conditionOnce(database.name, reachable, 'Reachable');
+    expect(well.status).toBe('True');
+
+    await mend();
+    await reachableOnce(name, 'Reachable');
+    expect(await conditionOf(name, reachable)).toMatchObject({ status: 'True' });
+    expect(await ask(name)).toMatchObject({ ok: true });
+    const recovery = await waitFor(async () =>
+      (await eventsOf(name)).find((one) => one.reason === 'Reachable'),
+    );
+    expect(recovery.type).toBe('Normal');
+    // And the session that was open all the while goes on.
+    expect(await others).toMatchObject({ code: 0, stdout: '200\n200\n' });
   });
 
   test('that is mended is ready without more ado', async () => {

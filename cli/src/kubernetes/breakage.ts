@@ -1,4 +1,8 @@
 /** What is broken, and what mends it: a command to run, or a field to change. */
+import {
+  backendCondition,
+  isBackendTrouble,
+} from '@chaperone/control/controllers/backend-status.ts';
 import type { PodReason } from '@chaperone/control/governance/judge-pod.ts';
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import type { Condition, ResourceKind } from '@chaperone/core/resources/types.ts';
@@ -40,6 +44,10 @@ type Resource = Stored<ResourceKind>;
 export const readyOf = ({ status }: Resource): Condition | undefined =>
   status?.conditions?.find(({ type }) => type === 'Ready');
 
+/** What is known of connecting to a Target; undefined before anybody has tried. */
+export const backendOf = ({ status }: Resource): Condition | undefined =>
+  status?.conditions?.find(({ type }) => type === backendCondition);
+
 /** Whether the newest generation was looked at. */
 export const isObserved = ({ status, metadata }: Resource): boolean =>
   (status?.observedGeneration ?? 0) >= metadata.generation;
@@ -68,8 +76,16 @@ export function brokenResource(object: Resource, cluster: ClusterView): Broken |
       mend: `kubectl -n ${own} get pods`,
     };
   }
-  if (ready.status === 'True') return undefined;
-  return { what, reason: ready.reason, message: ready.message, mend: mendResource(object, ready) };
+  const backend = backendOf(object);
+  const trouble =
+    ready.status !== 'True'
+      ? ready
+      : backend !== undefined && isBackendTrouble(backend)
+        ? backend
+        : undefined;
+  if (trouble === undefined) return undefined;
+  const { reason, message } = trouble;
+  return { what, reason, message, mend: mendResource(object, trouble) };
 }
 
 function mendResource(object: Resource, { reason }: Condition): string {
@@ -77,8 +93,8 @@ function mendResource(object: Resource, { reason }: Condition): string {
   const kubectl = `kubectl -n ${namespace}`;
   const edit = `${kubectl} edit ${plural[object.kind]} ${name}`;
   if (object.kind === 'Target') {
-    const { secretRef } = object.spec.credentials;
-    const { name: secret, usernameKey, passwordKey } = secretRef;
+    const { credentials, tls } = object.spec;
+    const { name: secret, usernameKey, passwordKey } = credentials.secretRef;
     switch (reason) {
       case 'SecretNotFound':
         return [
@@ -92,6 +108,20 @@ function mendResource(object: Resource, { reason }: Condition): string {
       case 'CANotFound':
       case 'CAInvalid':
         return `${edit}   # spec.tls.caRef, or the object that it names`;
+      case 'CertificateNotTrusted':
+        return tls.caRef === undefined
+          ? `${edit}   # spec.tls.caRef: the authority of the server's certificate`
+          : `${kubectl} edit ${tls.caRef.kind.toLowerCase()} ${tls.caRef.name}   # ${tls.caRef.key}: the authority of the server's certificate`;
+      case 'CredentialsRejected':
+        return `${kubectl} edit secret ${secret}   # user and password of a role that may log in`;
+      case 'Unreachable':
+        return `${edit}   # spec.host, spec.port, if the server runs and network policies let pods reach it`;
+      case 'SessionsRefused':
+        return 'look into the log of the server';
+      case 'ServerNotSupported':
+        return `${edit}   # spec.host, or spec.untestedVersions: Allow`;
+      case 'PartlyReachable':
+        return 'kubectl logs POD -n NAMESPACE -c chaperone-sidecar   # of a workload that cannot connect';
       case 'HostNotAllowed':
         return `${edit}   # spec.host, spec.aliases; or the chart's value governance.allowedHosts`;
       default:

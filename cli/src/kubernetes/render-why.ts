@@ -58,10 +58,11 @@ function renderPod(report: WhyReport): string[] {
 }
 
 function renderTarget(target: WhyTarget, { governed, identity }: WhyReport): string[] {
-  const { reached, rules, masks, session } = target;
+  const { backend, reached, rules, masks, session } = target;
   const lines = wrap(`Target ${target.target} (${target.enforcement})`, '  ', '');
   const add = (name: string, text: string): void => void lines.push(...field(name, text, '  '));
   add('state', `${target.ready}: ${target.message}`);
+  if (backend !== undefined) add('backend', `${backend.reason}: ${backend.message}`);
   if (reached !== undefined) {
     add('reached at', `${reached.address}:${reached.port} as ${reached.names.join(', ')}`);
   } else if (governed) {

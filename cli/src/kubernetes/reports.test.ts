@@ -50,6 +50,16 @@ const lost = {
   status: ready('Secret orders-db-login does not exist', 'False', 'SecretNotFound'),
 };
 
+/** The target, of which that is said by who connected. */
+function reported(value: string, reason: string) {
+  const status = ready('sessions can be opened');
+  const backend = {
+    ...status.conditions[0],
+    ...{ type: 'BackendReachable', status: value, reason, message: 'as it is told' },
+  };
+  return { ...target, status: { ...status, conditions: [...status.conditions, backend] } };
+}
+
 const status = (...given: Parameters<typeof cluster>): string =>
   renderStatus(statusReport(cluster(...given), nowMs)).join('\n');
 const why = (name: string, ...given: Parameters<typeof cluster>): string =>
@@ -160,6 +170,35 @@ Nothing is broken.`);
     expect(unseen).toEqual(['pods: you may not list them']);
   });
 
+  test.each([
+    ['False', 'CertificateNotTrusted', 'edit target orders-db   # spec.tls.caRef'],
+    ['False', 'CredentialsRejected', 'kubectl -n data edit secret orders-db-login'],
+    ['False', 'Unreachable', 'spec.host, spec.port'],
+    ['False', 'SessionsRefused', 'the log of the server'],
+    ['False', 'ServerNotSupported', 'spec.untestedVersions'],
+    ['True', 'PartlyReachable', '-c chaperone-sidecar'],
+  ])('a target that is not reached: %s %s', (value, reason, mend) => {
+    const report = statusReport(cluster([], [...namespaces, reported(value, reason)]), nowMs);
+    expect(report.targets).toMatchObject([{ ready: 'True', reachable: value }]);
+    expect(report.broken).toEqual([
+      {
+        what: 'Target data/orders-db',
+        reason,
+        message: 'as it is told',
+        mend: expect.stringContaining(mend),
+      },
+    ]);
+  });
+
+  test.each([
+    ['True', 'Reachable'],
+    ['Unknown', 'NotTried'],
+    ['Unknown', 'NotTriedLately'],
+  ])('a target of which no trouble is known: %s %s', (value, reason) => {
+    const report = statusReport(cluster([], [...namespaces, reported(value, reason)]), nowMs);
+    expect(report.broken).toEqual([]);
+  });
+
   test("without the administrator's settings, statuses tell which targets are open", () => {
     const refused = { ...target, status: ready('…', 'False', 'HostNotAllowed') };
     const open = (given: typeof target) =>
@@ -241,6 +280,17 @@ Broken: 1
 1. Job payments/nightly (1 pod): HostNetwork
    it has no sidecar, as it uses the network of its node: remove hostNetwork
    > create Job nightly of namespace payments anew, changed so`);
+  });
+
+  test('a pod whose target is not reached', () => {
+    const objects = [...namespaces, identity, reported('False', 'Unreachable')];
+    const text = why('orders-api-7c9d-a', pods, objects);
+    expect(text).toContain(
+      '  state        Ready: sessions can be opened\n  backend      Unreachable: as it is told\n',
+    );
+    expect(text).toContain(
+      '1. Target data/orders-db: Unreachable\n   as it is told\n   > kubectl -n data edit target',
+    );
   });
 
   test('a pod that is not there', () => {

@@ -4,6 +4,7 @@ import { objectKey, type Snapshot } from '@chaperone/control/controllers/snapsho
 import type { Stored } from '@chaperone/control/store/resource-store.ts';
 import {
   type Broken,
+  backendOf,
   brokenPods,
   brokenResource,
   isObserved,
@@ -43,6 +44,8 @@ export interface WorkloadRow {
 export interface TargetRow {
   readonly target: string;
   readonly ready: Ready;
+  /** Whether those who tried lately could connect and log in; absent before anybody has. */
+  readonly reachable?: Ready;
   readonly enforcement: 'Enforce' | 'Observe';
   /** `host:port`. */
   readonly where: string;
@@ -133,15 +136,20 @@ export function statusReport(cluster: ClusterView, nowMs: number): StatusReport 
         ...(expiresAt !== undefined && { expiresAt }),
       };
     }),
-    targets: targets.map((target) => ({
-      target: objectKey(target),
-      ready: readiness(target),
-      enforcement: target.spec.enforcement,
-      where: `${target.spec.host}:${target.spec.port}`,
-      policies: snapshot.all('AccessPolicy').filter((policy) => attachment(policy, target)).length,
-      masks: snapshot.all('MaskingRule').filter((rule) => attachment(rule, target) === 'Granting')
-        .length,
-    })),
+    targets: targets.map((target) => {
+      const backend = backendOf(target);
+      return {
+        target: objectKey(target),
+        ready: readiness(target),
+        ...(backend !== undefined && { reachable: backend.status }),
+        enforcement: target.spec.enforcement,
+        where: `${target.spec.host}:${target.spec.port}`,
+        policies: snapshot.all('AccessPolicy').filter((policy) => attachment(policy, target))
+          .length,
+        masks: snapshot.all('MaskingRule').filter((rule) => attachment(rule, target) === 'Granting')
+          .length,
+      };
+    }),
     policies: policies.map((policy) => ({
       policy: objectKey(policy),
       ready: readiness(policy),

@@ -9,7 +9,7 @@ import type {
   RuleRef,
   TransformSpec,
 } from '@chaperone/core/policy/types.ts';
-import { type Broken, brokenPods, brokenResource, readyOf } from './breakage.ts';
+import { type Broken, backendOf, brokenPods, brokenResource, readyOf } from './breakage.ts';
 import type { ClusterView } from './cluster-view.ts';
 import { brokenComponents } from './components.ts';
 import {
@@ -54,6 +54,8 @@ export interface WhyTarget {
   readonly enforcement: 'Enforce' | 'Observe';
   readonly ready: string;
   readonly message: string;
+  /** What became of connecting to it; absent before anybody has tried. */
+  readonly backend?: { readonly reason: string; readonly message: string };
   /** Where the pod reaches it through the sidecar; absent: this pod is not mapped to it. */
   readonly reached?: {
     readonly names: readonly string[];
@@ -176,6 +178,7 @@ function whyTarget(
 ): WhyTarget {
   const key = objectKey(target);
   const ready = readyOf(target);
+  const backend = backendOf(target);
   const { snapshot, installation } = cluster;
   const bundle =
     identity === undefined
@@ -188,6 +191,9 @@ function whyTarget(
     enforcement: target.spec.enforcement,
     ready: ready?.reason ?? 'Unknown',
     message: ready?.message ?? 'no controller has looked at it yet',
+    ...(backend !== undefined && {
+      backend: { reason: backend.reason, message: backend.message },
+    }),
     ...(reached !== undefined && { reached }),
     ...(part !== undefined && { session: part.session }),
     rules: inOrder(part?.rules ?? []).map(whyRule),

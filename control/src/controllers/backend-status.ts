@@ -1,4 +1,5 @@
 /** The condition of a Target that only connecting tells: whether its backend can be reached and logged in to. */
+import type { Condition } from '@chaperone/core/resources/types.ts';
 import type { Stored } from '../store/resource-store.ts';
 import {
   type BackendFailure,
@@ -14,6 +15,13 @@ import type { Snapshot } from './snapshot.ts';
 export const backendCondition = 'BackendReachable';
 
 type Target = Stored<'Target'>;
+
+/** Whether it says that nobody could connect, or not everybody. */
+export const isBackendTrouble = ({
+  status,
+  reason,
+}: Pick<Condition, 'status' | 'reason'>): boolean =>
+  status === 'False' || reason === 'PartlyReachable';
 
 /** What of a Target the outcome of connecting depends on. */
 export interface BackendBasis {
@@ -60,8 +68,7 @@ export function backendFinding(
     );
   }
   const { status, reason, message } = before;
-  const isTrouble = status === 'False' || reason === 'PartlyReachable';
-  if (isTrouble && reports.complete) {
+  if (isBackendTrouble(before) && reports.complete) {
     return unknown(
       'NotTriedLately',
       `nobody has connected in the last ${windowMinutes} minutes; before that: ${message}`,
