@@ -87,7 +87,7 @@ export interface SessionOpened {
   readonly policy: {
     /** Its version. */
     readonly version: number;
-    /** SHA-256 of the bundle, hex. */
+    /** SHA-256, hex, of the policy, which the collector keeps under it. */
     readonly digest: string;
   };
   /** The backend credential, never its value; absent where the session was refused before one was lent. */
@@ -119,7 +119,7 @@ export interface OperationDecided {
   readonly fingerprint?: string;
   /** DryRun policies that would have refused it. */
   readonly wouldDeny: readonly RuleRef[];
-  /** SHA-256 of the policy bundle it was decided by, hex. */
+  /** SHA-256, hex, of the policy it was decided by, which the collector keeps under it. */
   readonly policyDigest: string;
   /** The masking rules in force on its result. */
   readonly masks: readonly RuleRef[];
@@ -212,7 +212,7 @@ export interface PolicyApplied {
   readonly policy: {
     /** Its version. */
     readonly version: number;
-    /** SHA-256 of the bundle, hex. */
+    /** SHA-256, hex, of the policy, which the collector keeps under it. */
     readonly digest: string;
   };
 }
