@@ -54,10 +54,15 @@ export class RelayForwarder {
     if (this.#timer !== undefined || this.#running !== undefined || this.#abort.signal.aborted) {
       return;
     }
-    this.#running = this.#pass().finally(() => {
-      this.#running = undefined;
-      this.#again();
-    });
+    this.#running = this.#pass()
+      .catch((error: unknown) => {
+        this.#options.logger.error({ err: error }, 'relayed events could not be looked after');
+        this.#backoff.next();
+      })
+      .then(() => {
+        this.#running = undefined;
+        this.#again();
+      });
   }
 
   /** Tries once more, for `graceMs` at most; what the collector has not taken then stays in the directory. */

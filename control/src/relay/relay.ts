@@ -1,4 +1,5 @@
 import type { Clock } from '@chaperone/runtime/clock.ts';
+import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { FollowedFile } from '@chaperone/runtime/files/followed-file.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import { RelayForwarder } from './relay-forwarder.ts';
@@ -29,10 +30,16 @@ export class Relay {
   readonly #forwarder: RelayForwarder;
   readonly #onOutcome: RelayOptions['onOutcome'];
 
-  /** Throws what the file system throws. */
+  /** Throws ChaperoneError CHP-1004. */
   constructor(options: RelayOptions) {
+    const { directory, maxBytes } = options;
     this.#onOutcome = options.onOutcome;
-    this.#store = new RelayStore(options.directory, options.maxBytes);
+    try {
+      this.#store = new RelayStore(directory, maxBytes);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ChaperoneError('CHP-1004', `${directory} cannot be used: ${reason}`, { cause });
+    }
     const ca = new FollowedFile(options.caFile);
     this.#forwarder = new RelayForwarder({ ...options, store: this.#store, ca });
   }
