@@ -25,7 +25,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { stringify } from 'yaml';
 import { certificateAuthority } from '../support/certificates.ts';
-import { baseResources, policy, type Resource } from '../support/chaperone.ts';
+import { baseResources, policy, type Resource, TestChaperone } from '../support/chaperone.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { loadShop } from '../support/shop.ts';
 import { ownAddress } from '../support/sidecar-lab.ts';
@@ -46,12 +46,13 @@ let files: string;
 const backends = new BackendReports(() => clock.nowMs());
 const programs: RunningSidecar[] = [];
 
+const read = { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.**'] };
+
 /** The Targets of one server; what differs is the first one's. */
 function resources(
   change: { readonly ca?: string; readonly password?: string; readonly port?: number } = {},
 ): Resource[] {
   const { superuser, password } = postgres;
-  const read = { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.**'] };
   return targets.flatMap((name) => {
     const own = name === 'orders-db' ? change : {};
     const login =
@@ -411,4 +412,25 @@ describe('a report', () => {
       headers: { 'retry-after': '1' },
     });
   });
+});
+
+test('standalone says it in the statuses of its directory, too', async () => {
+  const login = { username: 'orders', password: 'not-the-one' };
+  const chaperone = await TestChaperone.start({
+    postgres,
+    resources: [policy('read', [read])],
+    login,
+  });
+  try {
+    await expect(chaperone.connect('shop')).rejects.toThrow('CHP-2011');
+    let condition: Condition | undefined;
+    while (condition === undefined) {
+      await new Promise((next) => setTimeout(next, 20));
+      const target = await chaperone.standalone.store.get('Target', 'data', 'orders-db');
+      condition = target!.status?.conditions?.find(({ type }) => type === 'BackendReachable');
+    }
+    expect(condition).toMatchObject({ status: 'False', reason: 'CredentialsRejected' });
+  } finally {
+    await chaperone.stop();
+  }
 });
