@@ -11,6 +11,7 @@ import {
 import { type TestDirectory, testDirectory } from '@chaperone/control/store/testing.ts';
 import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import type { AttestResponse, PolicyEvent, TargetsEvent } from '@chaperone/core/control/wire.ts';
+import { ownNames } from '@chaperone/operator/certificates/own-names.ts';
 import { type ManualClock, manualClock, systemClock } from '@chaperone/runtime/clock.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -555,6 +556,28 @@ describe('certificates', () => {
     const leaf = new X509Certificate((body as { certificateChain: string }).certificateChain);
     expect(leaf.subjectAltName).toContain('DNS:gateway.example.com');
     expect(leaf.subjectAltName).toContain('DNS:closed.data.svc');
+  });
+
+  test('are for no name of our own, whatever a Target says', async () => {
+    const ours = 'chaperone-policy-api.chaperone-system.svc';
+    const claiming = target('mine', payments)
+      .replace('host: mine.data.svc', `host: ${ours}`)
+      .replace('[mine-db]', `[below.${ours}.cluster.local, not-${ours}]`);
+    const reservedNames = ownNames('chaperone-system', 'cluster.local');
+    await start({ reservedNames, gatewayNames: [ours] }, { 'claiming.yaml': claiming });
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    for (const token of [await pod(), await gateway()]) {
+      const { body } = await api.request('POST', '/v1/certificates', {
+        token,
+        body: { publicKey: pem(publicKey) },
+      });
+      const leaf = new X509Certificate((body as { certificateChain: string }).certificateChain);
+      const names = leaf.subjectAltName!.split(', ').map((name) => name.replace('DNS:', ''));
+      expect(names).toContain('orders.data.svc');
+      const alike = names.filter((name) => name.includes('policy-api'));
+      expect(alike.filter((name) => !name.startsWith('not-'))).toEqual([]);
+      expect(alike).toContain(`not-${ours}`);
+    }
   });
 
   test.each<[string, () => string]>([

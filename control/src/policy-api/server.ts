@@ -53,6 +53,8 @@ export interface PolicyApiOptions {
   readonly clusterDomain?: string;
   /** Host names that gateways are reached under, for their certificates. */
   readonly gatewayNames?: readonly string[];
+  /** Nobody is certified for these, nor for what stands below them, whatever Targets say: names of our own. */
+  readonly reservedNames?: readonly string[];
   /** How long sidecars enforce a snapshot without word from here. */
   readonly maxPolicyAgeMs: number;
   /** Absent: what programs cannot ship before their end is not taken here. */
@@ -115,6 +117,7 @@ export async function startPolicyApi(options: PolicyApiOptions): Promise<PolicyA
     ...(issuer !== undefined && { issuer }),
     clusterDomain: options.clusterDomain ?? 'cluster.local',
     gatewayNames: options.gatewayNames ?? [],
+    reservedNames: options.reservedNames ?? [],
     maxPolicyAgeMs,
     nowMs,
   });

@@ -71,6 +71,7 @@ describe('what one tenant makes does not keep others out', () => {
       issuer: async () => issuer,
       clusterDomain: 'cluster.local',
       gatewayNames: ['gateway.example.com'],
+      reservedNames: [],
       maxPolicyAgeMs: 60_000,
       nowMs: () => nowMs,
     });

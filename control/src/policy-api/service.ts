@@ -46,6 +46,8 @@ export interface PolicyServiceOptions {
   readonly clusterDomain: string;
   /** Host names that gateways are reached under. */
   readonly gatewayNames: readonly string[];
+  /** Nobody is certified for these, nor for what stands below them. */
+  readonly reservedNames: readonly string[];
   readonly maxPolicyAgeMs: number;
   readonly nowMs: () => number;
 }
@@ -252,7 +254,7 @@ export class PolicyService {
    * keep them from a certificate.
    */
   #certifiedNames({ role, namespace }: TokenBearer): string[] {
-    const { state, clusterDomain, gatewayNames } = this.#options;
+    const { state, clusterDomain, gatewayNames, reservedNames } = this.#options;
     const gateway = role === 'Gateway';
     const rank = ({ metadata }: Stored<'Target'>): number =>
       metadata.namespace === namespace ? 0 : Date.parse(metadata.creationTimestamp);
@@ -263,7 +265,9 @@ export class PolicyService {
       ...(gateway ? gatewayNames : []),
       ...targets.flatMap(({ spec: { host, aliases = [] } }) => [host, ...aliases]),
     ].flatMap((name) => targetNames(name, [], clusterDomain, namespace));
-    return [...new Set(names)].slice(0, maxNames);
+    const isReserved = (name: string): boolean =>
+      reservedNames.some((reserved) => name === reserved || name.endsWith(`.${reserved}`));
+    return [...new Set(names)].filter((name) => !isReserved(name)).slice(0, maxNames);
   }
 
   #jsonOf(bundle: PolicyBundle): string {

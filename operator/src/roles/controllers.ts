@@ -31,6 +31,7 @@ import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { governanceMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import { CertificateKeeper } from '../certificates/keeper.ts';
+import { apiServerNames } from '../certificates/own-names.ts';
 import { collectorSecret, policyApiSecret, webhookSecret } from '../certificates/secrets.ts';
 import type { ControllersConfig } from '../config.ts';
 import { Governance } from '../controllers/governance/governance.ts';
@@ -132,11 +133,6 @@ export async function startControllers(
   await manager.start();
   return { close: async () => {} };
 }
-
-const apiServerNames = (clusterDomain: string): readonly string[] => [
-  'kubernetes.default.svc',
-  `kubernetes.default.svc.${clusterDomain}`,
-];
 
 const secretsByProgram: Readonly<Record<string, string>> = {
   webhook: webhookSecret,

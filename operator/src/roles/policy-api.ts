@@ -28,6 +28,7 @@ import { attestMetrics } from '@chaperone/runtime/metrics/catalogue.ts';
 import { registerMetrics } from '@chaperone/runtime/metrics/metrics.ts';
 import { KubernetesAttestor } from '../attest/kubernetes-attestor.ts';
 import { LivePods, podLife } from '../attest/live-pods.ts';
+import { ownNames } from '../certificates/own-names.ts';
 import type { PolicyApiConfig } from '../config.ts';
 import { Reflector } from '../kubernetes/reflector.ts';
 import { resourceTypes } from '../kubernetes/resource-types.ts';
@@ -118,6 +119,7 @@ export async function startPolicyApiRole(
     rules,
     clusterDomain: config.clusterDomain,
     gatewayNames: config.gatewayNames,
+    reservedNames: ownNames(config.namespace, config.clusterDomain),
     maxPolicyAgeMs: config.maxPolicyAge,
     ...relayOf(config),
     fresh,
