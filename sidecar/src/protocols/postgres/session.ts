@@ -3,7 +3,7 @@
  * either side does, when the identity or its policy does, or when nothing can be recorded.
  */
 import type { Socket } from 'node:net';
-import type { SessionClosed } from '@chaperone/core/events/types.ts';
+import type { OperationCompleted, SessionClosed } from '@chaperone/core/events/types.ts';
 import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
@@ -520,17 +520,18 @@ export class PostgresSession {
     }
     gatekeeper.countRows(this.#view.policy, execution.obligations, execution.rows);
     const recording = execution.recordResults ? recorder.endResult(execution.decision) : [];
-    recorder.append({
+    const completed: { -readonly [key in keyof OperationCompleted]: OperationCompleted[key] } = {
       type: 'OperationCompleted',
       decision: execution.decision,
       outcome: execution.sqlstate === '57014' && outcome === 'Error' ? 'Cancelled' : outcome,
-      ...(outcome === 'Error' && execution.sqlstate && { sqlstate: execution.sqlstate }),
       rows: execution.rows,
       bytes: execution.bytes,
       masked: masked === undefined ? [] : Array.from(masked, ([rule, cells]) => ({ rule, cells })),
       durationUs: clock.monotonicUs() - execution.startedUs,
-      ...(recording.length > 0 && { recording }),
-    });
+    };
+    if (outcome === 'Error' && execution.sqlstate) completed.sqlstate = execution.sqlstate;
+    if (recording.length > 0) completed.recording = recording;
+    recorder.append(completed);
   }
 
   /** Nothing is decided before the cancellation has ended: it could hit the next statement. */

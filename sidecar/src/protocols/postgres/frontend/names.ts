@@ -124,7 +124,8 @@ export class NameTable<T> {
   /** Keeps only the entries that `keep` accepts. */
   filter(keep: (value: T, name: string) => boolean): Undo {
     const undo: Undo[] = [];
-    for (const [key, { value }] of [...this.#newest]) {
+    // A change replaces the entry of its key, so that the iteration does not come by it again.
+    for (const [key, { value }] of this.#newest) {
       if (value !== undefined && !keep(value, key)) undo.push(this.#change(key, undefined));
     }
     return () => {
