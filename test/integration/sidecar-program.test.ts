@@ -22,7 +22,17 @@ const ssn = masking('ssn', {
   columns: ['shop.public.customers.ssn'],
   transform: { type: 'Partial', keepLast: 4 },
 });
-const resources = [policy('p', [readCustomers]), ssn];
+/** The pods of test policy APIs have the address 10.1.2.3. */
+const readFrom = (name: string, address: string) => ({
+  ...readCustomers,
+  name,
+  resources: [`shop.public.${name}`],
+  when: `request.sourceIP == "${address}"`,
+});
+const resources = [
+  policy('p', [readCustomers, readFrom('people', '10.1.2.3'), readFrom('products', '127.0.0.1')]),
+  ssn,
+];
 
 let postgres: TestPostgres;
 beforeAll(async () => {
@@ -78,6 +88,13 @@ describe('a governed pod', () => {
     await lab.sidecar.logged('a connection from outside of the pod was refused');
   });
 
+  test('is judged by the pod’s own address, for its connections come from loopback', async () => {
+    expect((await client.query('SELECT count(*) AS n FROM people')).rows).toHaveLength(1);
+    await expect(client.query('SELECT count(*) FROM products')).rejects.toMatchObject({
+      code: '42501',
+    });
+  });
+
   test('is in the record with the pod that it is', async () => {
     const [session] = await lab.until(
       () => lab.events({ type: 'SessionOpened' }),
@@ -85,6 +102,7 @@ describe('a governed pod', () => {
     );
     expect(session!.event).toMatchObject({
       proof: { method: 'Pod', namespace: 'payments', podUid: 'uid-1' },
+      source: { address: '10.1.2.3' },
     });
   });
 

@@ -28,7 +28,9 @@ export const plainAttestor: Attestor = {
       serviceAccount,
       pod: { name, uid },
     });
-    if (kind === 'pod' && uid !== '') return { role: 'Pod', source: source(`pod-${uid}`) };
+    if (kind === 'pod' && uid !== '') {
+      return { role: 'Pod', source: { ...source(`pod-${uid}`), address: '10.1.2.3' } };
+    }
     if (kind === 'resolving') {
       return { role: 'Pod', source: source(`pod-${uid}`), ownNameServers: true };
     }
