@@ -5,7 +5,7 @@
 import { resolve } from 'node:path';
 import { injectEnabled, injectLabel, sidecarUid } from '@chaperone/core/injection/names.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { attestFrom, sidecarToken, tokenCommand } from './escapes/attest.ts';
+import { attestFrom, leaseFrom, sidecarToken, tokenCommand } from './escapes/attest.ts';
 import { falseServer } from './escapes/false-server.ts';
 import { makeTenant, type Tenant } from './escapes/tenant.ts';
 import { waitFor } from './node/wait-for.ts';
@@ -308,7 +308,9 @@ describe('tokens', () => {
     await tenant.does(['create', '-f', '-'], [pod('short')]);
     await ready('pod/short', home);
     const token = await sidecarToken(home, account, 'short');
-    expect(await attestFrom(home, 'short', token)).toMatchObject({ status: 200 });
+    const { status, controlToken = '' } = await attestFrom(home, 'short', token);
+    expect(status).toBe(200);
+    expect(await leaseFrom(home, 'short', controlToken)).toMatchObject({ code: 'CHP-2012' });
     await tenant.does(['delete', 'pod', 'short', '--grace-period=1']);
     await tenant.does(['create', '-f', '-'], [pod('short')]);
     await ready('pod/short', home);
@@ -316,6 +318,11 @@ describe('tokens', () => {
       const answer = await attestFrom(home, name, token);
       expect(answer).toMatchObject({ status: 403, code: 'CHP-2006' });
       expect(answer.message).toMatch(/not valid|not exist/);
+      // What it was given for the token while it lived has gone with it.
+      expect(await leaseFrom(home, name, controlToken)).toMatchObject({
+        status: 401,
+        code: 'CHP-2007',
+      });
     }
     await tenant.does(['delete', 'pod', 'short', '--wait=false']);
   });

@@ -7,7 +7,7 @@ import { exec } from '../support/pods.ts';
 const program = `
 const { request } = require('node:https');
 const options = {
-  host: 'chaperone-policy-api.${releaseNamespace}.svc.cluster.local', path: '/v1/attest', method: 'POST',
+  host: 'chaperone-policy-api.${releaseNamespace}.svc.cluster.local', path: process.argv[2], method: 'POST',
   rejectUnauthorized: false,
   headers: { authorization: 'Bearer ' + process.argv[1], 'content-type': 'application/json' },
 };
@@ -16,7 +16,7 @@ request(options, (answer) => {
   answer.setEncoding('utf8').on('data', (part) => { text += part; }).on('end', () => {
     process.stdout.write(JSON.stringify({ status: answer.statusCode, ...JSON.parse(text) }));
   });
-}).end(JSON.stringify({ program: { name: 'sidecar', version: '1' }, bundleVersions: [1] }));
+}).end(process.argv[3]);
 `;
 
 export interface AttestAnswer {
@@ -27,12 +27,24 @@ export interface AttestAnswer {
 }
 
 /** Shows a token to the policy API from container `app` of a pod. */
-export async function attestFrom(
+export const attestFrom = (namespace: string, pod: string, token: string): Promise<AttestAnswer> =>
+  askFrom(namespace, pod, token, '/v1/attest', {
+    program: { name: 'sidecar', version: '1' },
+    bundleVersions: [1],
+  });
+
+/** Asks from there with a control token, as a pod does, for the credential of a target that there is not. */
+export const leaseFrom = (namespace: string, pod: string, token: string): Promise<AttestAnswer> =>
+  askFrom(namespace, pod, token, '/v1/credentials/no-such-target', {});
+
+async function askFrom(
   namespace: string,
   pod: string,
   token: string,
+  path: string,
+  body: object,
 ): Promise<AttestAnswer> {
-  const argv = ['node', '-e', program, token];
+  const argv = ['node', '-e', program, token, path, JSON.stringify(body)];
   const { code, stdout, stderr } = await exec(namespace, pod, argv, { container: 'app' });
   if (code !== 0) throw new Error(stderr);
   return JSON.parse(stdout) as AttestAnswer;
