@@ -1,5 +1,5 @@
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { rememberSaltedPassword, type SaltedPassword, saltedPassword } from './salted-passwords.ts';
 import { saslprepPassword } from './saslprep.ts';
 
 /** SCRAM-SHA-256 from the client's side: RFC 5802, RFC 7677, and PostgreSQL's manual, "SASL Authentication". */
@@ -43,8 +43,6 @@ const MAX_MESSAGE_BYTES = 4_096;
 const SERVER_FIRST = /^r=([\x21-\x2b\x2d-\x7e]+),s=([A-Za-z0-9+/=]+),i=([1-9][0-9]{0,9})$/;
 const SERVER_FINAL = /^v=([A-Za-z0-9+/=]+)$/;
 
-const derive = promisify(pbkdf2);
-
 function hmac(key: Uint8Array, data: string): Buffer {
   return createHmac('sha256', key).update(data).digest();
 }
@@ -69,6 +67,7 @@ export class ScramClient {
   readonly #nonce: string;
   readonly #firstBare: string;
   #serverSignature: Buffer | undefined;
+  #salted: SaltedPassword | undefined;
   #state: State = 'New';
 
   constructor(options: ScramOptions) {
@@ -108,7 +107,8 @@ export class ScramClient {
       throw new ScramError('Iterations', `an iteration count of ${iterations}`);
     }
     const password = saslprepPassword(this.#options.password);
-    const salted = await derive(password, salt, iterations, KEY_BYTES, 'sha256');
+    this.#salted = await saltedPassword(password, salt, iterations);
+    const salted = this.#salted.bytes;
     const clientKey = hmac(salted, 'Client Key');
     const storedKey = createHash('sha256').update(clientKey).digest();
     const withoutProof = `c=${this.#bindingData().toString('base64')},r=${nonce}`;
@@ -132,6 +132,7 @@ export class ScramClient {
     if (signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
       throw new ScramError('Signature', 'the server does not know the password');
     }
+    rememberSaltedPassword(this.#salted!);
   }
 
   /** cbind-input: the header and, under channel binding, the channel's data. */

@@ -1,0 +1,61 @@
+import { pbkdf2Sync } from 'node:crypto';
+import { expect, test } from '@jest/globals';
+import { isRemembered, rememberSaltedPassword, saltedPassword } from './salted-passwords.ts';
+import { ScramClient } from './scram.ts';
+
+// RFC 7677 §3.
+const nonce = 'rOprNGfwEbeRWgbNEkqO';
+const serverNonce = `${nonce}%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0`;
+const salt = Buffer.from('W22ZaJ0SNY7soEsUEjb6gQ==', 'base64');
+const serverFirst = Buffer.from(`r=${serverNonce},s=${salt.toString('base64')},i=4096`);
+const serverFinal = Buffer.from('v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=');
+
+async function exchange(password: string): Promise<{ proof: string; verify: () => void }> {
+  const scram = new ScramClient({
+    password,
+    username: 'user',
+    channelBinding: 'None',
+    minIterations: 1,
+    maxIterations: 1_000_000,
+    nonce,
+  });
+  scram.first();
+  const proof = (await scram.final(serverFirst)).toString();
+  return { proof, verify: () => scram.verify(serverFinal) };
+}
+
+test('a login that succeeded is remembered, and the next one proves the same', async () => {
+  const first = await exchange('pencil');
+  expect(isRemembered(await saltedPassword('pencil', salt, 4096))).toBe(false);
+  first.verify();
+  expect(isRemembered(await saltedPassword('pencil', salt, 4096))).toBe(true);
+  const second = await exchange('pencil');
+  expect(second.proof).toBe(first.proof);
+  expect(second.verify).not.toThrow();
+});
+
+test('a server that does not know the password leaves nothing behind', async () => {
+  const { verify } = await exchange('another');
+  expect(verify).toThrow('does not know');
+  expect(isRemembered(await saltedPassword('another', salt, 4096))).toBe(false);
+});
+
+test('another password, salt or count is another derivation', async () => {
+  rememberSaltedPassword(await saltedPassword('pencil', salt, 16));
+  for (const [password, bytes, iterations] of [
+    ['pencil', salt, 16],
+    ['pencil', salt, 17],
+    ['pencil', Buffer.from('other'), 16],
+    ['pencil2', salt, 16],
+  ] as const) {
+    const { bytes: derived } = await saltedPassword(password, bytes, iterations);
+    expect(derived).toEqual(pbkdf2Sync(password, bytes, iterations, 32, 'sha256'));
+  }
+});
+
+test('a hostile server with ever new salts takes no more memory than some', async () => {
+  const salts = Array.from({ length: 200 }, (_, index) => Buffer.from(`salt ${index}`));
+  const made = await Promise.all(salts.map((one) => saltedPassword('pencil', one, 1)));
+  made.forEach(rememberSaltedPassword);
+  expect(made.filter(isRemembered)).toEqual(made.slice(-64));
+});
