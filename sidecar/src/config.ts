@@ -2,6 +2,7 @@
 import { configFileOption } from '@chaperone/runtime/config/program-config.ts';
 import type { ConfigSchema, ConfigValues } from '@chaperone/runtime/config/schema.ts';
 import { logLevels } from '@chaperone/runtime/logging/logger.ts';
+import { socketAccesses } from './unix-socket.ts';
 
 const port = { type: 'integer', min: 0, max: 65535, placeholder: 'PORT' } as const;
 const file = { type: 'string', placeholder: 'FILE' } as const;
@@ -48,6 +49,17 @@ export const sidecarSchema = {
     default: [],
     placeholder: 'NAMESPACE/NAME=PORT',
     help: 'Gateway: ports of single targets. With it, no other target is listened for.',
+  },
+  socketDirectory: {
+    type: 'string',
+    placeholder: 'DIR',
+    help: 'Gateway: listen on UNIX sockets instead, in DIR/NAMESPACE.NAME of each target.',
+  },
+  socketAccess: {
+    type: 'choice',
+    choices: socketAccesses,
+    default: 'Owner',
+    help: 'Gateway: who may connect to the UNIX sockets: the user that this runs as, the group of DIR, or all users.',
   },
   tlsCertFile: {
     ...file,

@@ -1,10 +1,21 @@
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import {
+  openSocketTo,
+  prepareSocket,
+  removeSocketDirectory,
+  removeStale,
+  type SocketAccess,
+} from './unix-socket.ts';
 
 /** Where callers of one target are listened for. Port 0: any free one. */
 export type ListenAddress =
   | { readonly host: string; readonly port: number }
-  | { readonly socketPath: string };
+  | {
+      readonly socketPath: string;
+      /** The directory of the socket is made and removed with it; absent: it is there, and the socket ours alone. */
+      readonly access?: SocketAccess;
+    };
 
 export interface Listener {
   /** The address it has, with the real port. */
@@ -13,7 +24,7 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-/** Listens for one target. @throws the system's error when the address cannot be had */
+/** Listens for one target. @throws an error that says why the address cannot be had */
 export async function listen(
   address: ListenAddress,
   onConnection: (socket: Socket) => void,
@@ -22,27 +33,54 @@ export async function listen(
     { allowHalfOpen: false, pauseOnConnect: true, noDelay: true },
     onConnection,
   );
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    const listening = (): void => {
-      server.off('error', reject);
-      resolve();
-    };
-    if ('socketPath' in address) {
-      rmSync(address.socketPath, { force: true });
-      server.listen(address.socketPath, listening);
-    } else server.listen(address.port, address.host, listening);
-  });
-  if ('socketPath' in address) chmodSync(address.socketPath, 0o600);
+  if ('socketPath' in address) return listenOnSocket(server, address);
+  await listening(server, () => server.listen(address.port, address.host));
   const bound = server.address();
   return {
     address:
-      'socketPath' in address || bound === null || typeof bound === 'string'
+      bound === null || typeof bound === 'string'
         ? address
         : { host: address.host, port: bound.port },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-      }),
+    close: () => closed(server),
   };
 }
+
+/** Node.js removes the socket when it is listened on no more. */
+async function listenOnSocket(
+  server: Server,
+  address: Extract<ListenAddress, { socketPath: string }>,
+): Promise<Listener> {
+  const { socketPath, access } = address;
+  if (access === undefined) await removeStale(socketPath);
+  else await prepareSocket(socketPath, access);
+  await listening(server, () => server.listen(socketPath));
+  const close = async (): Promise<void> => {
+    const ended = closed(server);
+    if (access !== undefined) removeSocketDirectory(socketPath);
+    await ended;
+  };
+  try {
+    if (access === undefined) chmodSync(socketPath, 0o600);
+    else openSocketTo(socketPath, access);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { address, close };
+}
+
+function listening(server: Server, start: () => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    start();
+  });
+}
+
+const closed = (server: Server): Promise<void> =>
+  new Promise((resolve) => {
+    server.close(() => resolve());
+  });

@@ -38,7 +38,7 @@ export async function openStandalone(
     collectorPort: config.collectorPort,
     spoolMaxBytes: config.spoolMaxBytes,
     requireTls: config.requireTls,
-    ...(socketDirectory !== undefined && { socketDirectory }),
+    ...(socketDirectory !== undefined && { socketDirectory, socketAccess: config.socketAccess }),
     ...(certFile !== undefined &&
       keyFile !== undefined && {
         tls: serveTlsFiles({
@@ -49,7 +49,7 @@ export async function openStandalone(
       }),
   });
   try {
-    refuseUnheard(standalone);
+    refuseUnheard(standalone, config);
     for (const line of greeting(standalone, config)) await writeLine(output, line);
     return standalone;
   } catch (error) {
@@ -59,7 +59,10 @@ export async function openStandalone(
 }
 
 /** On starting, an address that cannot be had is an error; later on it is logged, and the others go on. */
-function refuseUnheard({ control, targets }: Standalone): void {
+function refuseUnheard(
+  { control, targets }: Standalone,
+  { socketDirectory }: StandaloneConfig,
+): void {
   const heard = targets();
   const unheard = control
     .targets()
@@ -67,7 +70,10 @@ function refuseUnheard({ control, targets }: Standalone): void {
     .filter((name) => !heard.has(name));
   if (unheard.length === 0) return;
   throw new ChaperoneError('CHP-1020', `nothing can listen for ${unheard.join(', ')}`, {
-    hint: 'Another program holds the port: the log above names it. Choose another --listen-port, or 0 for any.',
+    hint:
+      socketDirectory === undefined
+        ? 'Another program holds the port: the log above names it. Choose another --listen-port, or 0 for any.'
+        : 'The log above says what is wrong with the socket or its directory. Correct that, or choose another --socket-directory.',
   });
 }
 

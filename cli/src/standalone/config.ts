@@ -2,6 +2,7 @@
 import type { ConfigSchema, ConfigValues } from '@chaperone/runtime/config/schema.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { logLevels } from '@chaperone/runtime/logging/logger.ts';
+import { socketAccesses } from '@chaperone/sidecar/unix-socket.ts';
 import { configOption, readDirectoryConfig } from '../directory-config.ts';
 
 const port = { type: 'integer', min: 0, max: 65535, placeholder: 'PORT' } as const;
@@ -24,6 +25,12 @@ export const standaloneSchema = {
     type: 'string',
     placeholder: 'DIR',
     help: 'Listen on UNIX sockets instead, in DIR/NAMESPACE.NAME of each Target.',
+  },
+  socketAccess: {
+    type: 'choice',
+    choices: socketAccesses,
+    default: 'Owner',
+    help: 'Who may connect to the UNIX sockets: the user that this runs as, the group of DIR, or all users.',
   },
   tlsCertFile: {
     ...file,
@@ -81,6 +88,9 @@ export function readStandaloneConfig(
   }
   if (config.requireTls && config.tlsCertFile === undefined) {
     throw new ChaperoneError('CHP-1003', 'requireTls needs tlsCertFile and tlsKeyFile');
+  }
+  if (config.requireTls && config.socketDirectory !== undefined) {
+    throw new ChaperoneError('CHP-1003', 'requireTls has no meaning with socketDirectory');
   }
   return config;
 }

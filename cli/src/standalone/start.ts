@@ -30,6 +30,7 @@ import { Gateway } from '@chaperone/sidecar/gateway.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
 import { ProxyMetrics } from '@chaperone/sidecar/metrics.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
+import { type SocketAccess, targetSocketPath } from '@chaperone/sidecar/unix-socket.ts';
 import type { Registry } from 'prom-client';
 import { openDirectoryStore, requireDirectory, watchResources } from '../directory-resources.ts';
 
@@ -45,6 +46,8 @@ export interface StandaloneOptions {
   readonly listenPort?: number;
   /** UNIX sockets instead: `NAMESPACE.NAME/.s.PGSQL.5432` in this directory. */
   readonly socketDirectory?: string;
+  /** Who may connect to them; default Owner. */
+  readonly socketAccess?: SocketAccess;
   readonly tls?: ServerTls;
   readonly requireTls?: boolean;
   /** Collector, and metrics and health. Default 127.0.0.1 and any free port. */
@@ -251,11 +254,9 @@ interface Named {
 const nameOf = ({ metadata }: Named): string => `${metadata.namespace}/${metadata.name}`;
 
 function addressFor(options: StandaloneOptions, target: Named, index: number): ListenAddress {
-  const { socketDirectory } = options;
+  const { socketDirectory, socketAccess: access = 'Owner' } = options;
   if (socketDirectory !== undefined) {
-    const directory = join(socketDirectory, `${target.metadata.namespace}.${target.metadata.name}`);
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    return { socketPath: join(directory, '.s.PGSQL.5432') };
+    return { socketPath: targetSocketPath(socketDirectory, nameOf(target)), access };
   }
   const first = options.listenPort ?? 0;
   return { host: options.listenHost ?? '127.0.0.1', port: first === 0 ? 0 : first + index };

@@ -129,7 +129,7 @@ const mends: Readonly<Record<BackendFailure, (target: Target) => string>> = {
   CredentialsRejected: ({ spec }) =>
     `the server does not take the login in Secret ${spec.credentials.secretRef.name}: put the user and password of a role there that may log in`,
   Unreachable: ({ spec }) =>
-    `nothing answers at ${spec.host}:${spec.port}: start the server, correct spec.host and spec.port, or let network policies pass governed pods`,
+    `nothing answers at ${spec.host.startsWith('/') ? `${spec.host}/.s.PGSQL.` : `${spec.host}:`}${spec.port}: start the server, correct spec.host and spec.port, or let network policies pass governed pods`,
   SessionsRefused: () =>
     'the server closes connections or takes no more sessions: its log says why; it may be starting, or at max_connections',
   ServerNotSupported: () =>

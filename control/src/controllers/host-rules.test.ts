@@ -45,6 +45,8 @@ describe('hostRefusal: what a Target of namespace data may name', () => {
     ['db.example.com.evil.org', /allowedHosts/],
     ['10.0.0.6', /allowedHosts/],
     ['localhost', /allowedHosts|in full/],
+    ['/run/postgresql', /is a UNIX socket/],
+    ['/run/containerd', /is a UNIX socket/],
   ])('not %s', (host, message) => {
     expect(hostRefusal(host, 'data', rules)?.message).toMatch(message);
   });

@@ -29,6 +29,12 @@ export function hostRefusal(
   namespace: string,
   rules: GovernanceRules,
 ): HostRefusal | undefined {
+  // It would be one of the file system of whoever connects: in a pod perhaps its container runtime's.
+  if (host.startsWith('/')) {
+    return refuse(
+      `spec.host ${host} is a UNIX socket: in a cluster a Target names a host, such as its Service`,
+    );
+  }
   const name = normalised(host);
   const refusal = nameRefusal(name, namespace, rules);
   if (refusal === undefined || refusal !== 'unknown') return refusal;

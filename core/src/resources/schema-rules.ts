@@ -1,7 +1,7 @@
 /**
  * The CEL rules of the CRDs (`x-kubernetes-validations`), evaluated as the API server does: once the
  * structure is valid, on the object with its defaults. The rules use only what both implementations of CEL
- * have: has(), comparison, logic and `in`.
+ * have: has(), startsWith(), size(), comparison, logic and `in`.
  */
 import { Environment } from '@marcbachmann/cel-js';
 import { error, type Problem } from './problem.ts';

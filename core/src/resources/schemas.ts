@@ -774,6 +774,16 @@ export const resourceSchemas: Readonly<
     spec: {
       type: 'object',
       required: ['protocol', 'host', 'credentials'],
+      'x-kubernetes-validations': [
+        {
+          rule: "!self.host.startsWith('/') || self.tls.mode == 'Disable'",
+          message: 'a UNIX socket, which host names here, speaks no TLS; set tls.mode to Disable',
+        },
+        {
+          rule: "!self.host.startsWith('/') || size(self.host) <= 92",
+          message: "host is too long for a UNIX socket's directory; 92 characters at the most",
+        },
+      ],
       properties: {
         protocol: { type: 'string', enum: ['PostgreSQL'] },
         host: {
@@ -781,7 +791,7 @@ export const resourceSchemas: Readonly<
           minLength: 1,
           maxLength: 253,
           pattern:
-            '^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|[0-9a-f:]+)$',
+            '^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*|[0-9a-f:]+|(/[-_.a-zA-Z0-9]+)+)$',
         },
         port: { type: 'integer', format: 'int32', minimum: 1, maximum: 65535, default: 5432 },
         aliases: {

@@ -433,9 +433,9 @@ export interface TargetAllowedNamespaces {
 export interface TargetSpec {
   /** What is spoken with the target. */
   readonly protocol: 'PostgreSQL';
-  /** Fully qualified host name or address of the backend. In a cluster, a Service of this namespace or a host that the administrator allowed for it. */
+  /** Fully qualified host name or address of the backend. In a cluster, a Service of this namespace or a host that the administrator allowed for it. Outside of clusters also the directory of the backend's UNIX socket, from the root on: /run/postgresql. */
   readonly host: string;
-  /** TCP port of the backend. */
+  /** TCP port of the backend, and what the name of its UNIX socket ends in. */
   readonly port: number;
   /** Further host names that workloads use for this target. */
   readonly aliases?: readonly string[];

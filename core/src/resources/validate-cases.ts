@@ -284,6 +284,33 @@ const rules: readonly ValidationCase[] = [
     'spec.tls',
     'no meaning with mode Disable',
   ),
+  accept('the directory of a UNIX socket', 'Target', (spec) => {
+    spec.host = '/run/postgresql';
+    spec.tls = { mode: 'Disable' };
+  }),
+  refuse(
+    'a UNIX socket with TLS',
+    'Target',
+    set('host', '/run/postgresql'),
+    'spec',
+    'speaks no TLS',
+  ),
+  accept('the longest directory of a UNIX socket', 'Target', (spec) => {
+    spec.host = `/${'d'.repeat(91)}`;
+    spec.tls = { mode: 'Disable' };
+  }),
+  refuse(
+    'a directory too long for a UNIX socket',
+    'Target',
+    (spec) => {
+      spec.host = `/${'d'.repeat(92)}`;
+      spec.tls = { mode: 'Disable' };
+    },
+    'spec',
+    'too long for a UNIX socket',
+  ),
+  refuse('a relative path', 'Target', set('host', 'run/postgresql'), 'spec.host', 'does not match'),
+  refuse('a path that ends in /', 'Target', set('host', '/run/'), 'spec.host', 'does not match'),
   accept(
     'namespaces by selector',
     'Target',

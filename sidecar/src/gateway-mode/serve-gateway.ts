@@ -14,6 +14,7 @@ import type { ProgramParts, Serving } from '../program/serving.ts';
 import { cachedDns } from '../protocols/postgres/handshake/resolve-host.ts';
 import type { ServerTls } from '../protocols/postgres/handshake/server-tls.ts';
 import { serveTlsFiles } from '../tls-files.ts';
+import { targetSocketPath } from '../unix-socket.ts';
 import { assignPorts, parseListenPorts } from './ports.ts';
 
 /** Resolves once the policy API is being followed; listeners come as it names targets. Throws ChaperoneError. */
@@ -24,6 +25,7 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
   const leases = new Leases({ ...parts, tokens });
   const reporter = new BackendReporter({ ...parts, tokens });
   const certificate = new ServingCertificate({ ...parts, tokens });
+  const { socketDirectory, socketAccess: access } = config;
   const control = new GatewayControl({
     api,
     tokens,
@@ -45,32 +47,43 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
   });
   metrics.followPolicyAge(() => control.oldestAgeMs());
   const fromFiles = filesTls(parts);
+  // Nobody asks for TLS over a UNIX socket.
+  const issued = fromFiles === undefined && socketDirectory === undefined;
+  const tls = issued ? certificate : fromFiles;
   const gateway = new Gateway({
     ...parts,
     control,
-    tls: fromFiles ?? certificate,
+    ...(tls !== undefined && { tls }),
     resolve: cachedDns({ clock, clusterDomain: config.clusterDomain }),
   });
 
   let addresses: ReadonlyMap<string, ListenAddress> = new Map();
   let ports: ReadonlyMap<string, number> = new Map();
+  const wantedAddresses = (names: readonly string[]): ReadonlyMap<string, ListenAddress> => {
+    if (socketDirectory !== undefined) {
+      return new Map(
+        names.map((name) => [
+          name,
+          { socketPath: targetSocketPath(socketDirectory, name), access },
+        ]),
+      );
+    }
+    ports = assignPorts(names, ports, plan);
+    return new Map([...ports].map(([name, port]) => [name, { host: config.listenHost, port }]));
+  };
   let following: Promise<void> = Promise.resolve();
   const follow = async ({ targets }: TargetsEvent): Promise<void> => {
-    if (fromFiles === undefined) certificate.require(targets.map(({ host }) => host).join(' '));
+    if (issued) certificate.require(targets.map(({ host }) => host).join(' '));
     const uids = new Map(
       targets.map((target) => [`${target.namespace}/${target.name}`, target.uid]),
     );
-    ports = assignPorts([...uids.keys()], ports, plan);
+    const wanted = wantedAddresses([...uids.keys()]);
     const found = await gateway.setTargets(
-      [...ports].map(([name, port]) => ({
-        uid: uids.get(name)!,
-        name,
-        listen: { host: config.listenHost, port },
-      })),
+      [...wanted].map(([name, listen]) => ({ uid: uids.get(name)!, name, listen })),
     );
     const before = addresses;
     addresses = new Map(
-      [...ports.keys()].flatMap((name) => {
+      [...wanted.keys()].flatMap((name) => {
         const address = found.get(uids.get(name)!);
         return address === undefined ? [] : [[name, address] as const];
       }),
@@ -78,7 +91,7 @@ export async function serveGateway(parts: ProgramParts): Promise<Serving> {
     for (const [name, address] of addresses) {
       if (!before.has(name)) logger.info({ target: name, address }, 'a target is listened for');
     }
-    if (addresses.size === ports.size) listening.ready();
+    if (addresses.size === wanted.size) listening.ready();
     else listening.notReady('a target cannot be listened for');
   };
   const targets = new EventSource<TargetsEvent>({

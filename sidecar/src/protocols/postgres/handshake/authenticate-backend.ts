@@ -32,7 +32,7 @@ export interface BackendLogin {
 export interface LoginChannel {
   readonly socket: Socket;
   readonly reader: HandshakeReader;
-  /** TLS with a verified certificate, or a UNIX socket: nobody listens in or plays the server. */
+  /** TLS with a verified certificate: nobody listens in or plays the server. */
   readonly confidential: boolean;
 }
 

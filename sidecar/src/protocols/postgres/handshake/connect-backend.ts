@@ -131,8 +131,8 @@ async function login(
         ...options.parameters,
       ]),
     );
-    const confidential = socket instanceof TLSSocket || 'socketPath' in options.address;
-    const channel = { socket, reader, confidential };
+    // Whoever may write to its directory may stand behind a UNIX socket: no password goes there as it is.
+    const channel = { socket, reader, confidential: socket instanceof TLSSocket };
     const negotiated = await authenticateToBackend(channel, options);
     if (negotiated !== undefined && negotiated > minor) {
       throw new ProtocolError('UnsupportedVersion', 'a newer minor version than was asked for');

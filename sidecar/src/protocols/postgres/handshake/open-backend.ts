@@ -15,11 +15,11 @@ export type BackendAddress =
 
 export interface OpenBackendOptions {
   readonly address: BackendAddress;
-  /** Not asked for on UNIX sockets, which do not leave the machine. */
+  /** Not asked for on UNIX sockets, which do not leave the machine: a Target that names one has mode Disable. */
   readonly tls: BackendTls;
   /** Default: DNS alone. */
   readonly resolve?: Resolve;
-  /** Refuses a name that leads back to this machine: in a pod, to ourselves. */
+  /** Refuses what leads back to this machine, sockets included: in a pod, to ourselves. */
   readonly refuseLoopback?: boolean;
 }
 
@@ -37,7 +37,11 @@ export async function openBackend(
   signal: AbortSignal,
 ): Promise<Socket | TLSSocket> {
   const { address, tls } = options;
-  if ('socketPath' in address) return open({ path: address.socketPath }, address, signal);
+  if ('socketPath' in address) {
+    // In a pod the path would lead into the sidecar's own file system.
+    if (options.refuseLoopback) throw notReachable(address, 'a UNIX socket leads to this machine');
+    return open({ path: address.socketPath }, address, signal);
+  }
   const addresses = await resolve(address, options, signal);
   const socket = await open(
     {
