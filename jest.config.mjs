@@ -28,7 +28,7 @@ export default {
     {
       ...common,
       displayName: 'integration',
-      testMatch: ['<rootDir>/test/{integration,attacks,oracle}/**/*.test.ts'],
+      testMatch: ['<rootDir>/test/{integration,attacks,oracle,fuzz,faults}/**/*.test.ts'],
     },
     {
       ...common,

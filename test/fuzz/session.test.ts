@@ -1,0 +1,63 @@
+/**
+ * The session against a model: PostgreSQL itself, which is told a text that never parses wherever the policy
+ * refuses one. Skipping up to Sync, the state of the transaction, what is rolled back and which names are left
+ * are then its own; what the proxy makes of the same conversation must be that, message for message, and
+ * leave the same rows.
+ */
+import { afterAll, beforeAll, expect } from '@jest/globals';
+import fc from 'fast-check';
+import { policy } from '../support/chaperone.ts';
+import { secretTexts, stepsOf, texts } from '../support/conversations.ts';
+import { Twins } from '../support/twins.ts';
+import { fuzz } from './support/fuzz.ts';
+
+const everything = {
+  name: 'everything',
+  action: 'Allow',
+  classes: ['Read', 'Write', 'Schema', 'Privilege', 'Session', 'Procedure', 'Export', 'Admin'],
+  resources: ['**'],
+};
+const named = {
+  name: 'named',
+  action: 'Allow',
+  verbs: ['Unknown', 'Do', 'Call', 'FunctionCall', 'ServerFile', 'ServerProgram', 'SetRole'],
+  resources: ['**'],
+};
+const secret = {
+  name: 'secret',
+  action: 'Deny',
+  classes: ['Read', 'Write', 'Schema', 'Session', 'Export', 'Admin'],
+  resources: ['*.public.secret'],
+};
+
+let twins: Twins;
+beforeAll(async () => {
+  twins = await Twins.start([policy('all-but-secret', [everything, named, secret])]);
+}, 60_000);
+afterAll(() => twins?.stop());
+
+const refused: ReadonlySet<string> = new Set(secretTexts);
+const neverParses = 'REFUSED';
+const spelling = (text: string): string => (refused.has(text) ? neverParses : text);
+
+/** Refusals are worded by each side in its own way; nothing else of a conversation may differ. */
+function unworded(lines: readonly string[]): string[] {
+  return lines.map((line) =>
+    line.startsWith('E ') && (line.includes(`"${neverParses}"`) || line.includes('C=42501'))
+      ? 'E refused'
+      : line,
+  );
+}
+
+fuzz(
+  'session: refusals among what is allowed are what PostgreSQL makes of an error',
+  fc.asyncProperty(
+    fc.array(stepsOf([...texts, ...secretTexts, ...secretTexts]), { minLength: 1, maxLength: 6 }),
+    fc.nat(1000),
+    async (steps, cut) => {
+      const { expected, actual } = await twins.compare(steps, cut, spelling);
+      expect(unworded(actual)).toEqual(unworded(expected));
+    },
+  ),
+  { briefly: 6 },
+);

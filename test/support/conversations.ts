@@ -1,0 +1,242 @@
+/**
+ * Random conversations in the extended and the simple protocol, for comparing what two servers say: the same
+ * client bytes, cut anywhere, to both.
+ */
+
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
+import fc from 'fast-check';
+import { describeMessage, type RawClient } from './raw-client.ts';
+
+/** What the texts are about. */
+export const originSchema: readonly string[] = [
+  'CREATE TABLE t (id int PRIMARY KEY, name text, amount numeric)',
+  "INSERT INTO t SELECT n, 'name ' || n, n * 1.5 FROM generate_series(1, 20) AS n",
+  'CREATE SCHEMA other',
+  'CREATE TABLE other.t (id int, note text)',
+  "INSERT INTO other.t VALUES (1, 'other')",
+  'CREATE VIEW v AS SELECT id, upper(name) AS name FROM t',
+  'CREATE TABLE secret (id int, word text)',
+  "INSERT INTO secret VALUES (1, 'alpha'), (2, 'beta')",
+  "CREATE FUNCTION noisy() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'noise'; RETURN 1; END $$",
+];
+
+/** Texts of every kind that a session may meet, for tables t, other.t, view v and function noisy of `originSchema`. */
+export const texts: readonly string[] = [
+  'SELECT 1',
+  '',
+  '-- nothing',
+  ';',
+  'SELECT id, name FROM t ORDER BY id LIMIT 3',
+  'SELECT * FROM v WHERE id < 3',
+  'SELECT note FROM t',
+  'SELECT 1/0',
+  'SELEC 1',
+  'SELECT $1::int + 1',
+  "SELECT 'ü€😀' AS s",
+  'INSERT INTO t VALUES (100, $$x$$, 1) ON CONFLICT DO NOTHING',
+  'INSERT INTO t VALUES (1, $$dup$$, 1)',
+  'UPDATE t SET amount = amount + 1 WHERE id <= 3 RETURNING id, amount',
+  'DELETE FROM t WHERE id = 100',
+  'BEGIN',
+  'COMMIT',
+  'ROLLBACK',
+  'COMMIT AND CHAIN',
+  'ROLLBACK AND CHAIN',
+  'BEGIN ISOLATION LEVEL REPEATABLE READ',
+  'SAVEPOINT a',
+  'ROLLBACK TO a',
+  'RELEASE a',
+  'SET search_path = other, public',
+  'SET LOCAL search_path = other',
+  'RESET search_path',
+  'SHOW search_path',
+  'SELECT * FROM t ORDER BY id LIMIT 2',
+  "SET TimeZone = 'UTC'",
+  'PREPARE p AS SELECT id FROM t WHERE id = $1',
+  'EXECUTE p(2)',
+  'EXECUTE missing(1)',
+  'DEALLOCATE p',
+  'DEALLOCATE ALL',
+  'DECLARE c CURSOR FOR SELECT id FROM t ORDER BY id',
+  'DECLARE h CURSOR WITH HOLD FOR SELECT id FROM t ORDER BY id LIMIT 4',
+  'FETCH 2 FROM c',
+  'FETCH ALL FROM h',
+  'MOVE 1 FROM h',
+  'CLOSE c',
+  'CLOSE ALL',
+  'COPY (SELECT id, name FROM t ORDER BY id LIMIT 3) TO STDOUT',
+  'COPY t TO STDOUT WITH (FORMAT csv)',
+  'LISTEN ch',
+  "NOTIFY ch, 'payload'",
+  'UNLISTEN *',
+  'SELECT noisy()',
+  'DO $$ BEGIN RAISE WARNING $w$ careful $w$; END $$',
+  'CREATE TEMP TABLE tt (a int)',
+  'INSERT INTO tt VALUES (1), (2)',
+  'SELECT * FROM tt',
+  'DROP TABLE tt',
+  'CREATE TABLE made (a int)',
+  'SELECT * FROM made',
+  'DROP TABLE made',
+  'EXPLAIN (COSTS OFF) SELECT * FROM t WHERE id = 1',
+  'SELECT 1; SELECT 2',
+  'SELECT 1; SELECT 1/0; SELECT 3',
+  'BEGIN; SELECT 1; COMMIT',
+  'DISCARD ALL',
+  "SELECT set_config('search_path', 'other', false)",
+  'SELECT pg_sleep(0)',
+  'SELECT repeat($$x$$, 100000)',
+  'LOCK TABLE t',
+  'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE',
+];
+
+/** Texts that touch the table `secret`, by its whole name, in the ways that a session may. */
+export const secretTexts: readonly string[] = [
+  'SELECT * FROM public.secret',
+  'SELECT word FROM public.secret WHERE id = 1',
+  'SELECT 1 FROM public.secret WHERE false',
+  'SELECT $1::int FROM public.secret',
+  'INSERT INTO public.secret VALUES (3, $$gamma$$)',
+  'UPDATE public.secret SET word = word || $$!$$',
+  'DELETE FROM public.secret',
+  'TRUNCATE public.secret',
+  'DROP TABLE public.secret',
+  'WITH gone AS (DELETE FROM public.secret RETURNING *) SELECT * FROM gone',
+  'SELECT 1; DELETE FROM public.secret',
+  'DELETE FROM public.secret; SELECT 1',
+  'BEGIN; DELETE FROM public.secret; COMMIT',
+  'PREPARE q AS SELECT * FROM public.secret',
+  'DECLARE d CURSOR FOR SELECT * FROM public.secret',
+  'COPY public.secret TO STDOUT',
+  'EXPLAIN SELECT * FROM public.secret',
+  'LOCK TABLE public.secret',
+];
+
+/** How a text is written to one of the two servers. */
+export type Spelling = (text: string) => string;
+
+/** Messages of a client in one write, up to the `ready`-th ReadyForQuery. */
+export interface Step {
+  readonly label: string;
+  readonly ready: number;
+  bytes(spelling: Spelling): Buffer;
+}
+
+type Message = Omit<Step, 'ready'>;
+
+const name = fc.constantFrom('', 's1', 's2');
+const portal = fc.constantFrom('', 'p1');
+
+const fixed = (label: string, bytes: Buffer): Message => ({ label, bytes: () => bytes });
+
+const parse = (statement: string, sql: string): Message => ({
+  label: `Parse(${statement}) ${sql}`,
+  bytes: (spelling) => write.parse(statement, spelling(sql), []),
+});
+
+function bind(to: string, statement: string, parameters: readonly Buffer[] = []): Message {
+  const bytes = write.bind({
+    portal: to,
+    statement,
+    parameterFormats: [],
+    parameters,
+    resultFormats: [],
+  });
+  return fixed(`Bind(${to}, ${statement}, ${parameters.length})`, bytes);
+}
+
+function joined(steps: readonly Step[]): Step {
+  return {
+    label: steps.map(({ label }) => label).join(' ‖ '),
+    bytes: (spelling) => Buffer.concat(steps.map((step) => step.bytes(spelling))),
+    ready: steps.reduce((sum, { ready }) => sum + ready, 0),
+  };
+}
+
+/** Queries, pipelines, and several of both in one write, nobody waiting for ReadyForQuery, of these texts. */
+export function stepsOf(choices: readonly string[]): fc.Arbitrary<Step> {
+  const text = fc.constantFrom(...choices);
+  const message = fc.oneof(
+    fc.tuple(name, text).map(([statement, sql]) => parse(statement, sql)),
+    fc
+      .tuple(portal, name, fc.constantFrom(0, 1))
+      .map(([to, of, count]) => bind(to, of, count === 0 ? [] : [Buffer.from('2')])),
+    fc
+      .tuple(portal, fc.constantFrom(0, 2))
+      .map(([from, rows]) => fixed(`Execute(${from}, ${rows})`, write.execute(from, rows))),
+    name.map((of) => fixed(`Describe S(${of})`, write.describe('Statement', of))),
+    portal.map((of) => fixed(`Describe P(${of})`, write.describe('Portal', of))),
+    name.map((of) => fixed(`Close S(${of})`, write.close('Statement', of))),
+    portal.map((of) => fixed(`Close P(${of})`, write.close('Portal', of))),
+    fc.constant(fixed('Flush', write.flush)),
+  );
+  /** Parse, Bind, Describe, Execute of one text: what drivers do. */
+  const usual = fc
+    .tuple(name, text)
+    .map(([statement, sql]) => [
+      parse(statement, sql),
+      bind('', statement),
+      fixed("Describe P('')", write.describe('Portal', '')),
+      fixed("Execute('')", write.execute('', 0)),
+    ]);
+  const parts = fc.oneof(
+    { weight: 2, arbitrary: usual },
+    { weight: 1, arbitrary: message.map((one) => [one]) },
+  );
+  const pipeline = fc.array(parts, { minLength: 1, maxLength: 4 }).map((chosen): Step => {
+    const messages = chosen.flat();
+    return {
+      label: `${messages.map(({ label }) => label).join(' · ')} · Sync`,
+      bytes: (spelling) =>
+        Buffer.concat([...messages.map((one) => one.bytes(spelling)), write.sync]),
+      ready: 1,
+    };
+  });
+  const query = text.map(
+    (sql): Step => ({
+      label: `Query ${sql}`,
+      bytes: (spelling) => write.query(spelling(sql)),
+      ready: 1,
+    }),
+  );
+  return fc.oneof(query, pipeline, fc.tuple(query, pipeline, query).map(joined));
+}
+
+/** What a client sent and was answered, a line a message; its bytes come in two writes, cut where `cut` says. */
+export async function converse(
+  client: RawClient,
+  steps: readonly Step[],
+  cut: number,
+  spelling: Spelling = (text) => text,
+): Promise<string[]> {
+  const seen: string[] = [];
+  for (const step of steps) {
+    seen.push(`> ${step.label}`);
+    const bytes = step.bytes(spelling);
+    const at = cut % bytes.length;
+    client.socket.write(bytes.subarray(0, at));
+    const answers = await client.exchange(bytes.subarray(at), step.ready);
+    seen.push(...withStatusLast(answers.map(describeMessage)));
+  }
+  return seen;
+}
+
+/**
+ * ParameterStatus may come at any time. A change of search_path within a pipeline makes the proxy ask for it
+ * before the next statement is decided, and the server then tells of it earlier: compared where it ends up.
+ */
+function withStatusLast(lines: readonly string[]): string[] {
+  const ordered: string[] = [];
+  let statuses: string[] = [];
+  for (const line of lines) {
+    if (line.startsWith('S ')) statuses.push(line);
+    else {
+      if (line.startsWith('Z ')) {
+        ordered.push(...statuses);
+        statuses = [];
+      }
+      ordered.push(line);
+    }
+  }
+  return [...ordered, ...statuses];
+}
