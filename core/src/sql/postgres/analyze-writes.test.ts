@@ -116,6 +116,8 @@ describe('what a statement writes', () => {
     ["notify jobs, 'x'", ['Notify jobs']],
     ["select pg_notify('jobs', $1)", ['Notify jobs']],
     ['select pg_advisory_xact_lock(1)', ['Lock advisory']],
+    ['select pg_advisory_unlock(1)', ['Lock advisory']],
+    ['select pg_advisory_unlock_all()', []],
     ['vacuum', ['Maintain']],
     ['analyze contacts (ssn)', ['Maintain contacts']],
     ['reindex table contacts', ['Maintain contacts']],

@@ -17,6 +17,7 @@ import {
 } from './functions.ts';
 import { columnsOf, derive, type Lineage } from './lineage.ts';
 import { isSystemSchema, relationResource, resolveRelation, splitName } from './names.ts';
+import { isTotalFunction, observe } from './observable.ts';
 import type { Run } from './run.ts';
 import type { Scope } from './scope.ts';
 import { isSettingName } from './select.ts';
@@ -43,7 +44,11 @@ export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>):
   checkOperands(run, args, `function ${name}`);
   perform(run, name, body.args ?? [], args);
   const rowFields = informationSchemaFunctions.has(name) ? functionColumns[name] : undefined;
-  const lineage = { ...derive(args), ...(rowFields === undefined ? undefined : { rowFields }) };
+  const total = isTotalFunction(name, args);
+  const lineage = {
+    ...(total ? derive(args) : observe(run, derive(args))),
+    ...(rowFields === undefined ? undefined : { rowFields }),
+  };
   // How many rows come back shows even where what they hold does not.
   if (setReturningFunctions.has(name)) useAny(run, lineage);
   return setReturningFunctions.has(name) || volatileFunctions.has(name)
@@ -87,8 +92,21 @@ export function knownFunction(run: Run, parts: readonly string[]): string | unde
   return name;
 }
 
+/** Functions whose arguments outlive the statement; locks apart. */
+const keepingFunctions: ReadonlySet<string> = new Set([
+  'set_config',
+  'nextval',
+  'setval',
+  'pg_notify',
+  'setseed',
+]);
+
 /** Reports what a function of pg_catalog does beyond computing from its arguments. */
 function perform(run: Run, name: string, nodes: readonly Node[], args: readonly Lineage[]): void {
+  if (keepingFunctions.has(name) || advisoryLockFunctions.has(name)) {
+    // What is set, locked or told can be read again, by other sessions as well.
+    run.findings.use(columnsOf(derive(args)), 'Store');
+  }
   if (pureFunctions.has(name) || informationSchemaFunctions.has(name)) return;
   const { database } = run.context;
   if (catalogFunctions.has(name)) {
@@ -122,11 +140,13 @@ function perform(run: Run, name: string, nodes: readonly Node[], args: readonly 
     case 'lastval':
       // Whichever sequence the session used last: it has seen that value already.
       break;
+    case 'pg_advisory_unlock_all':
+      // Ends only what the session itself holds, as CLOSE ALL does: pools send it with each connection given back.
+      break;
     case 'pg_notify': {
       const channel = literalString(nodes[0]);
       if (channel === undefined) run.unknown('pg_notify to a channel that is not constant');
       else run.findings.add('Notify', [database, channel]);
-      run.findings.use(columnsOf(derive(args)), 'Store');
       break;
     }
     default:

@@ -127,11 +127,11 @@ export const catalogFunctions: ReadonlySet<string> = words(`
   pg_listening_channels pg_notification_queue_usage pg_trigger_depth
 `);
 
-/** Functions that take or release advisory locks: verb Lock on [database, 'advisory']. */
+/** Functions that take or release one advisory lock: verb Lock on [database, 'advisory']. */
 export const advisoryLockFunctions: ReadonlySet<string> = words(`
-  pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_all
-  pg_advisory_unlock_shared pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_lock
-  pg_try_advisory_lock_shared pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
+  pg_advisory_lock pg_advisory_lock_shared pg_advisory_unlock pg_advisory_unlock_shared
+  pg_advisory_xact_lock pg_advisory_xact_lock_shared pg_try_advisory_lock pg_try_advisory_lock_shared
+  pg_try_advisory_xact_lock pg_try_advisory_xact_lock_shared
 `);
 
 /** Functions that return many rows: what they return is no constant. */

@@ -153,6 +153,7 @@ export class Inflight {
   #boundedWrites = 0;
   #sent = 0;
   #unsynced = false;
+  #executes = false;
 
   /**
    * Messages of the extended protocol were sent and no Sync behind them: they are one transaction with what
@@ -160,6 +161,11 @@ export class Inflight {
    */
   get unsynced(): boolean {
     return this.#unsynced;
+  }
+
+  /** What no Sync stands behind yet prepares, describes and closes, and carries out nothing. */
+  get onlyPrepares(): boolean {
+    return this.#unsynced && !this.#executes;
   }
 
   /** Nothing is in flight, and what was sent has been committed or rolled back as if a Sync stood behind it. */
@@ -218,6 +224,7 @@ export class Inflight {
     this.#items.push(expectation);
     this.#sent += 1;
     this.#unsynced = !endsPipeline(expectation);
+    this.#executes = this.#unsynced && (this.#executes || !onlyPrepares(expectation));
     if (expectation.barrier) this.#barriers += 1;
     if (isBoundedWrite(expectation)) this.#boundedWrites += 1;
   }
@@ -263,6 +270,7 @@ export class Inflight {
     this.#head = 0;
     this.#sent -= syncs;
     this.#unsynced = !endsPipeline(this.last ?? first);
+    this.#executes = this.#unsynced;
   }
 
   *[Symbol.iterator](): Generator<Expectation> {
@@ -272,6 +280,11 @@ export class Inflight {
 
 function isBoundedWrite(expectation: Expectation): boolean {
   return expectation.kind === 'Execute' && expectation.maxRowsChanged !== undefined;
+}
+
+/** Questions of our own between them only read. */
+function onlyPrepares({ kind }: Expectation): boolean {
+  return kind === 'Parse' || kind === 'Describe' || kind === 'Close' || kind === 'InBand';
 }
 
 function endsPipeline({ kind }: Expectation): boolean {

@@ -79,6 +79,19 @@ export class Flow {
     return 'Wait';
   }
 
+  /**
+   * Waits until what is in flight is answered and a Sync of our own behind it. Only where nothing would be
+   * carried out by that: some drivers prepare with Flush alone, and send simple queries then.
+   */
+  syncFirst(): Taken {
+    const { inflight } = this.state;
+    // What has failed makes the backend skip to the client's own Sync, and us, too.
+    if (inflight.length > 0) return this.wait();
+    this.queue.insert(write.sync);
+    inflight.push({ kind: 'InBandSync', barrier: true });
+    return this.wait();
+  }
+
   /** Forwards or drops `view[at, end)`, of which the rest may still be to come. */
   stream(view: Buffer, at: number, end: number, passes: boolean): void {
     const available = Math.min(end, view.length);

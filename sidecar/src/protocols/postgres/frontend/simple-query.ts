@@ -32,8 +32,10 @@ export class SimpleQuery {
   /** `[at, end)`: the message in the chunk. */
   query(text: string, at: number, end: number): Taken {
     if (!this.#flow.ready()) return 'Wait';
+    const { inflight } = this.#flow.state;
+    if (inflight.onlyPrepares) return this.#flow.syncFirst();
     // Whether it would be a transaction of its own differs from server version to server version.
-    if (this.#flow.state.inflight.unsynced) return this.#refuser.refuse('Simple', unsyncedQuery);
+    if (inflight.unsynced) return this.#refuser.refuse('Simple', unsyncedQuery);
     return this.#flow.timed(() => this.#query(text, at, end));
   }
 

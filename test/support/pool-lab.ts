@@ -1,0 +1,102 @@
+/**
+ * What the tests of drivers with their pools share: the driver lab with types of the application's own, an
+ * identity for the pool that can be suspended, another that may migrate a schema, and the refusals as the
+ * record has them.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { OperationDecided } from '@chaperone/core/events/types.ts';
+import { identity, policy } from './chaperone.ts';
+import { type DriverLab, startDriverLab } from './driver-lab.ts';
+import type { PostgresVersion } from './postgres.ts';
+import { eventsOf } from './record.ts';
+
+export interface PoolLab extends DriverLab {
+  /** libpq's variables for a connection as this identity; the CA is in PGSSLROOTCERT. */
+  environment(name: string): Promise<Record<string, string>>;
+  /** Suspends the identity `pooled`, or ends its suspension; resolves when its sessions know. */
+  suspend(suspended: boolean): Promise<void>;
+  /** The text (or the protocol, where none is kept) and the reason of each refusal so far, oldest first. */
+  refusals(): Promise<Refusal[]>;
+}
+
+export interface Refusal {
+  readonly statement: string;
+  readonly reason: string;
+}
+
+const types = `
+CREATE TYPE mood AS ENUM ('happy', 'sad');
+CREATE TYPE home AS (street text, city text);
+CREATE TABLE residents (id int PRIMARY KEY, mood mood NOT NULL, home home NOT NULL, moods mood[] NOT NULL);
+INSERT INTO residents VALUES (1, 'happy', ROW('Main Street', 'Springfield'), '{sad,happy}');
+CREATE TABLE notes (id serial PRIMARY KEY, body text NOT NULL, tags jsonb NOT NULL DEFAULT '{}');
+CREATE SCHEMA app;
+`;
+
+/** May change schema `app`, and nothing of the shop. */
+const migrations = policy(
+  'migrations',
+  [
+    {
+      name: 'schema',
+      action: 'Allow',
+      classes: ['Schema', 'Read', 'Write'],
+      resources: ['shop.app', 'shop.app.**'],
+    },
+  ],
+  { subjects: { identities: [{ name: 'migrator', namespace: 'payments' }] } },
+);
+
+export async function startPoolLab(version: PostgresVersion): Promise<PoolLab> {
+  const lab = await startDriverLab(version, [identity('pooled'), identity('migrator'), migrations]);
+  const { chaperone, postgres } = lab;
+  await postgres.query(types, undefined, 'shop');
+  const ca = join(chaperone.directory, 'ca.pem');
+  writeFileSync(ca, lab.ca);
+  return {
+    ...lab,
+    async environment(name) {
+      const { host, port, user, password, database } = await chaperone.connection('shop', name);
+      return {
+        PGHOST: host,
+        PGPORT: String(port),
+        PGUSER: user,
+        PGPASSWORD: password,
+        PGDATABASE: database,
+        PGSSLMODE: 'verify-full',
+        PGSSLROOTCERT: ca,
+      };
+    },
+    suspend: (suspended) => suspend(lab, suspended),
+    async refusals() {
+      const events = await eventsOf(chaperone, { order: 'oldest' });
+      return events.flatMap(({ event, parts }) => {
+        if (event.type !== 'OperationDecided') return [];
+        const { verdict, reason = '', operations } = event as unknown as OperationDecided;
+        if (verdict === 'Allow') return [];
+        const text = parts.statement;
+        const why = operations.flatMap((operation) => operation.reason ?? []).join('; ');
+        return [
+          {
+            statement: text?.state === 'Kept' ? text.content : '',
+            reason: why === '' ? reason : `${reason}: ${why}`,
+          },
+        ];
+      });
+    },
+  };
+}
+
+async function suspend({ chaperone }: DriverLab, suspended: boolean): Promise<void> {
+  const { control, store } = chaperone.standalone;
+  const { uid } = (await store.get('MachineIdentity', 'payments', 'pooled'))!.metadata;
+  const inForce = new Promise<void>((resolve) => {
+    const stop = control.subscribe(uid, () => {
+      stop();
+      resolve();
+    });
+  });
+  await store.patch('MachineIdentity', 'payments', 'pooled', { spec: { suspended } });
+  await inForce;
+}
