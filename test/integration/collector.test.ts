@@ -50,7 +50,10 @@ describe('a collector', () => {
     });
 
   describe('ingest', () => {
-    test('gives back exactly what was shipped, gzip or not', async () => {
+    test.each([
+      ['gzip', gzipSync],
+      ['zstd', zstdCompressSync],
+    ] as const)('gives back exactly what was shipped as %s', async (encoding, compress) => {
       const session = newSession();
       const batch = [
         shipped(session, 1, bodies.opened()),
@@ -59,8 +62,8 @@ describe('a collector', () => {
           parameters: '["1",null]',
         }),
       ];
-      const zipped = new Uint8Array(gzipSync(ndjson(batch)));
-      const answer = await server.post(session, zipped, { 'content-encoding': 'gzip' });
+      const zipped = new Uint8Array(compress(ndjson(batch)));
+      const answer = await server.post(session, zipped, { 'content-encoding': encoding });
       expect([answer.status, await answer.json()]).toEqual([200, { acknowledged: 2 }]);
       const found = await events(session);
       expect(found.map(({ line }) => line)).toEqual(batch.map(({ line }) => line));
@@ -195,6 +198,14 @@ describe('a collector', () => {
         { 'content-encoding': 'gzip' },
         400,
       ],
+      ['not zstd', () => 'hello', { 'content-encoding': 'zstd' }, 400],
+      [
+        'zstd cut short',
+        () => zstdCompressSync(one()).subarray(0, 30),
+        { 'content-encoding': 'zstd' },
+        400,
+      ],
+      ['a name of every object', one, { 'content-encoding': 'constructor' }, 415],
       ['another encoding', one, { 'content-encoding': 'br' }, 415],
       ['another type', one, { 'content-type': 'text/plain' }, 415],
       ['a type of a neighbour', one, { 'content-type': 'application/json' }, 415],
@@ -204,6 +215,12 @@ describe('a collector', () => {
       ['too many events', () => 'x\n'.repeat(10_001), {}, 413],
       ['too much', () => Buffer.alloc(17 << 20, 0x20), {}, 413],
       ['a gzip bomb', () => gzipSync(Buffer.alloc(200 << 20)), { 'content-encoding': 'gzip' }, 413],
+      [
+        'a zstd bomb',
+        () => zstdCompressSync(Buffer.alloc(200 << 20)),
+        { 'content-encoding': 'zstd' },
+        413,
+      ],
     ];
     test.each(malformed)('refuses %s', async (_name, body, headers, status) => {
       const content = body();

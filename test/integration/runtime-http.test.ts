@@ -3,7 +3,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { gunzipSync } from 'node:zlib';
+import { zstdDecompressSync } from 'node:zlib';
 import { manualClock, systemClock } from '@chaperone/runtime/clock.ts';
 import { HttpClient } from '@chaperone/runtime/http/client.ts';
 import { startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
@@ -105,7 +105,7 @@ describe('httpTransport', () => {
     const url = await serve(
       async (request, response) => {
         const { authorization, 'content-type': type } = request.headers;
-        const text = gunzipSync(await readAll(request)).toString();
+        const text = zstdDecompressSync(await readAll(request)).toString();
         seen = [request.method, request.url, authorization, type, text];
         response.end('{"acknowledged":2}');
       },

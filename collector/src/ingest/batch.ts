@@ -61,6 +61,11 @@ function isParameters(content: string): boolean {
   }
 }
 
+/** The base64 of some bytes, and not another text that decodes to the same. */
+function isBase64(content: string): boolean {
+  return Buffer.from(content, 'base64').toString('base64') === content;
+}
+
 /** Every part that the line names, and no other, each under its HMAC. */
 function checkParts(
   event: ShippedEvent,
@@ -80,6 +85,9 @@ function checkParts(
     if (hmac !== digest) throw invalid(at, `${known} does not match the HMAC in its line`);
     if (known === 'parameters' && !isParameters(content)) {
       throw invalid(at, 'parameters are not a JSON list of strings and nulls');
+    }
+    if (known === 'result' && !isBase64(content)) {
+      throw invalid(at, 'the result is not base64');
     }
     parts.set(known, { name: known, salt, content });
   }

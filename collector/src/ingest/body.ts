@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { Readable } from 'node:stream';
+import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { Problem } from '../http/problem.ts';
 
 function tooLarge(maxBytes: number): Problem {
@@ -35,7 +35,12 @@ async function collect(
     });
   } catch (error) {
     if (error instanceof Problem) throw error;
-    throw new Problem(400, 'CHP-6001', 'the body broke off or is not gzip', { cause: error });
+    throw new Problem(
+      400,
+      'CHP-6001',
+      'the body broke off or is not what its content encoding says',
+      { cause: error },
+    );
   }
   return Buffer.concat(chunks);
 }
@@ -49,10 +54,15 @@ export function readBytes(
   return collect(headers, maxBytes, (into) => pipeline(body, capped(maxBytes), into));
 }
 
+const decompressors: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+  ['gzip', createGunzip],
+  ['zstd', createZstdDecompress],
+]);
+
 /**
- * The whole body as text, after gunzip where Content-Encoding says so. At most `maxBytes` arrive and at most
- * `maxTextBytes` come out of the decompressor. Throws Problems: 413, 415, and 400 for bytes that are not
- * gzip or not UTF-8.
+ * The whole body as text, decompressed as Content-Encoding says. At most `maxBytes` arrive and at most
+ * `maxTextBytes` come out of the decompressor. Throws Problems: 413, 415, and 400 for bytes that are not what
+ * their encoding says or not UTF-8.
  */
 export async function readText(
   headers: IncomingHttpHeaders,
@@ -61,14 +71,15 @@ export async function readText(
   maxTextBytes: number,
 ): Promise<string> {
   const encoding = headers['content-encoding'] ?? 'identity';
-  if (encoding !== 'identity' && encoding !== 'gzip') {
-    throw new Problem(415, 'CHP-6001', 'the content encoding is neither gzip nor identity');
+  const decompress = decompressors.get(encoding);
+  if (decompress === undefined && encoding !== 'identity') {
+    throw new Problem(415, 'CHP-6001', 'the content encoding is not zstd, gzip or identity');
   }
   const bytes =
-    encoding === 'identity'
+    decompress === undefined
       ? await readBytes(headers, body, Math.min(maxBytes, maxTextBytes))
       : await collect(headers, maxBytes, (into) =>
-          pipeline(body, capped(maxBytes), createGunzip(), capped(maxTextBytes), into),
+          pipeline(body, capped(maxBytes), decompress(), capped(maxTextBytes), into),
         );
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);

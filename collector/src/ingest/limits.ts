@@ -2,7 +2,7 @@
 export interface IngestLimits {
   /** A body as it arrives. */
   readonly maxBodyBytes: number;
-  /** A body after gunzip. */
+  /** A body, decompressed. */
   readonly maxBatchBytes: number;
   readonly maxEvents: number;
   readonly maxLineChars: number;

@@ -1,11 +1,15 @@
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { constants, zstdCompress } from 'node:zlib';
 import type { Clock } from '../clock.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import { HttpClient, type HttpRequest, type HttpResponse, problemText } from '../http/client.ts';
 import { ShipRefused, type ShipTransport } from './transport.ts';
 
-const compress = promisify(gzip);
+const zstd = promisify(zstdCompress);
+
+/** At its fastest level zstd takes an eighth of gzip's time here, for a smaller body. */
+const compress = (body: string | Uint8Array): Promise<Buffer> =>
+  zstd(body, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
 
 export interface HttpTransportOptions {
   /** The collector: see HttpClientOptions.baseUrl. */
@@ -47,7 +51,7 @@ export function httpTransport(options: HttpTransportOptions): ShipTransport & { 
       const response = await send({
         method: 'POST',
         path: `/v1/sessions/${session}/events`,
-        headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'gzip' },
+        headers: { 'content-type': 'application/x-ndjson', 'content-encoding': 'zstd' },
         body: await compress(`${lines.join('\n')}\n`),
         signal,
       });
@@ -66,7 +70,7 @@ export function httpTransport(options: HttpTransportOptions): ShipTransport & { 
       await send({
         method: 'PUT',
         path: `/v1/snapshots/${digest}`,
-        headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+        headers: { 'content-type': 'application/json', 'content-encoding': 'zstd' },
         body: await compress(content),
         signal,
       });
