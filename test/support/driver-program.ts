@@ -16,7 +16,9 @@ export class DriverProgram {
   /** `env` instead of the test's own environment; PATH and HOME come with it. */
   constructor(file: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     const { PATH = '', HOME = '' } = process.env;
-    this.#child = spawn(file, args, { env: { PATH, HOME, ...env } });
+    this.#child = spawn(file, args, {
+      env: { PATH, HOME, PYTHONDONTWRITEBYTECODE: '1', ...env },
+    });
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.#err += text;
     });

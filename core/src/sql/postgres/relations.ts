@@ -33,7 +33,8 @@ export function relationItem(run: Run, name: RangeVar): Item {
     const fields = resolved.relation === undefined ? [] : fieldsOf(run, resolved.relation, entry);
     const open = resolved.relation === undefined;
     if (open && aliases.length > 0) run.unknown(`column aliases of ${written(name)}`);
-    return { ...base, fields: rename(fields, aliases), open, entry };
+    const schema = name.alias === undefined ? resolved.schema : undefined;
+    return { ...base, schema, fields: rename(fields, aliases), open, entry };
   }
   const { relation } = resolved;
   if (!readable.has(relation.kind)) run.unknown(`${written(name)} is not a table or view`);
