@@ -1,8 +1,9 @@
-import type { RangeVar } from 'libpg-query';
-import type { Node, Tag } from './ast.ts';
+import type { AlterTableCmd, Constraint, RangeVar } from 'libpg-query';
+import type { ColumnUse } from '../operation.ts';
+import { bodyOf, itemsOf, type Node, nameParts, type Tag } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
 import { analyzeExpression, isExpression } from './expressions.ts';
-import { columnsOf } from './lineage.ts';
+import { columnIds, columnsOf } from './lineage.ts';
 import { relationResource, resolveRelation, written } from './names.ts';
 import { fieldsOf, readRelation } from './relations.ts';
 import { isTag, type Run } from './run.ts';
@@ -56,7 +57,7 @@ export function analyzeDefinition(
   relation: CatalogRelation | undefined,
   clauses: readonly unknown[],
 ): void {
-  const scope = newScope(undefined);
+  const scope: DefinitionScope = { ...newScope(undefined), relation };
   scope.items = [
     {
       alias: relation?.name,
@@ -73,7 +74,13 @@ export function analyzeDefinition(
   for (const clause of clauses) walk(run, scope, clause);
 }
 
-function walk(run: Run, scope: Scope, value: unknown): void {
+/** What the names of a definition mean. */
+interface DefinitionScope extends Scope {
+  /** The table that is defined or altered, where it exists. */
+  readonly relation: CatalogRelation | undefined;
+}
+
+function walk(run: Run, scope: DefinitionScope, value: unknown): void {
   if (Array.isArray(value)) {
     for (const item of value) walk(run, scope, item);
     return;
@@ -94,10 +101,50 @@ function walk(run: Run, scope: Scope, value: unknown): void {
       run.unknown(`${key} is not understood here`);
     } else {
       if (!Array.isArray(child)) run.visit(child);
-      if (key === 'Constraint') checkConstraint(run, child as Record<string, unknown>);
+      if (key === 'Constraint') {
+        checkConstraint(run, child as Record<string, unknown>);
+        useKeys(run, scope.relation, child as Constraint);
+      }
+      // Whether all values fit into the other type is told by failing.
+      if (key === 'AlterTableCmd') {
+        const { subtype, name, def } = child as AlterTableCmd;
+        const converts = bodyOf(def, 'ColumnDef')?.raw_default === undefined;
+        if (subtype === 'AT_AlterColumnType' && converts) {
+          useColumns(run, scope.relation, [name], 'Any');
+        }
+      }
       walk(run, scope, child);
     }
   }
+}
+
+/** A use of columns that a definition names. */
+export function useColumns(
+  run: Run,
+  relation: CatalogRelation | undefined,
+  names: readonly (string | undefined)[],
+  usage: ColumnUse['usage'],
+): void {
+  if (relation === undefined) return;
+  const ids = columnIds(run.context.catalog, relation);
+  run.findings.use(
+    ids.filter((id) => names.includes(id.name[3])),
+    usage,
+  );
+}
+
+/** A key can be added only where no two rows are equal, or where each value is in the other table. */
+function useKeys(run: Run, relation: CatalogRelation | undefined, constraint: Constraint): void {
+  const { keys, fk_attrs, pk_attrs, pktable, exclusions } = constraint;
+  useColumns(run, relation, nameParts(keys), 'Lookup');
+  useColumns(run, relation, nameParts(fk_attrs), 'Lookup');
+  const elements = (exclusions ?? []).flatMap((pair) => itemsOf(pair));
+  const excluded = elements.map((node) => bodyOf(node, 'IndexElem')?.name);
+  useColumns(run, relation, excluded, 'Any');
+  if (pktable === undefined) return;
+  const referenced = resolveRelation(run, pktable);
+  if (referenced?.kind !== 'Relation') return;
+  useColumns(run, referenced.relation, nameParts(pk_attrs), 'Lookup');
 }
 
 /** A foreign key's or LIKE's relation is read; a parent or partition is altered with it. */

@@ -1,7 +1,7 @@
 import type { ObjectType, RangeVar } from 'libpg-query';
 import type { Verb } from '../operation.ts';
 import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
-import { analyzeDefinition } from './ddl-expressions.ts';
+import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
 import { newResource, written } from './names.ts';
 import {
@@ -58,6 +58,11 @@ export const ddlHandlers: StatementHandlers = {
     }
     const { indexParams, indexIncludingParams, whereClause } = body;
     analyzeDefinition(run, table?.relation, [indexParams, indexIncludingParams, { whereClause }]);
+    // That it can be made tells that no two rows are equal.
+    if (body.unique === true) {
+      const names = (indexParams ?? []).map((node) => bodyOf(node, 'IndexElem')?.name);
+      useColumns(run, table?.relation, names, 'Lookup');
+    }
     run.ignore(body.excludeOpNames);
     return undefined;
   },

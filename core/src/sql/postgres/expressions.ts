@@ -19,6 +19,14 @@ import {
   rowLineage,
   unknownType,
 } from './lineage.ts';
+import {
+  isOneRow,
+  isTotalArray,
+  isTotalCast,
+  isTotalOperator,
+  markObservable,
+  observe,
+} from './observable.ts';
 import { checkOperator, operatorName } from './operators.ts';
 import type { Run } from './run.ts';
 import {
@@ -43,7 +51,8 @@ export type Handlers = {
 export function analyzeExpression(run: Run, scope: Scope, node: Node | undefined): Lineage {
   if (node === undefined) return constantLineage(unknownType);
   const tag = tagOf(node);
-  const handler = (handlers[tag] ?? jsonHandlers[tag]) as
+  const jsonHandler = handlers[tag] === undefined ? jsonHandlers[tag] : undefined;
+  const handler = (handlers[tag] ?? jsonHandler) as
     | ((run: Run, scope: Scope, body: unknown) => Lineage)
     | undefined;
   const body = (node as Record<string, object>)[tag] as object;
@@ -55,7 +64,7 @@ export function analyzeExpression(run: Run, scope: Scope, node: Node | undefined
   run.visit(body);
   const lineage = handler(run, scope, body);
   run.budget.spend(lineage.values.length + lineage.derived.length);
-  return lineage;
+  return jsonHandler === undefined ? lineage : observe(run, lineage);
 }
 
 /** True when the tag is that of an expression. */
@@ -89,7 +98,12 @@ const handlers: Handlers = {
   },
   TypeCast: (run, scope, body) => analyzeCast(run, scope, body.arg, body.typeName),
   A_Expr: analyzeOperator,
-  BoolExpr: (run, scope, body) => derive(analyzeEach(run, scope, body.args), booleanType),
+  BoolExpr: (run, scope, body) => {
+    const args = analyzeEach(run, scope, body.args);
+    const lineage = derive(args, booleanType);
+    // One side decides whether the other is evaluated.
+    return lineage.observable && args.length > 1 ? observe(run, lineage) : lineage;
+  },
   NullTest: (run, scope, body) => derive([analyzeExpression(run, scope, body.arg)], booleanType),
   BooleanTest: (run, scope, body) => derive([analyzeExpression(run, scope, body.arg)], booleanType),
   FuncCall: analyzeFunction,
@@ -98,7 +112,11 @@ const handlers: Handlers = {
   CoalesceExpr: (run, scope, body) => merge(analyzeEach(run, scope, body.args)),
   MinMaxExpr: (run, scope, body) => derive(analyzeEach(run, scope, body.args)),
   CaseExpr: analyzeCase,
-  A_ArrayExpr: (run, scope, body) => derive(analyzeEach(run, scope, body.elements)),
+  A_ArrayExpr: (run, scope, body) => {
+    const elements = analyzeEach(run, scope, body.elements);
+    const lineage = derive(elements);
+    return isTotalArray(elements) ? lineage : observe(run, lineage);
+  },
   RowExpr: (run, scope, body) => derive(analyzeEach(run, scope, body.args), 2249),
   A_Indirection: analyzeIndirection,
   SubLink: analyzeSubLink,
@@ -111,13 +129,16 @@ const handlers: Handlers = {
   SetToDefault: () => constantLineage(unknownType),
   CurrentOfExpr: () => rowLineage,
   XmlExpr: (run, scope, body) =>
-    derive([
-      ...analyzeEach(run, scope, body.args),
-      ...(body.named_args ?? []).map((node) => analyzeNamed(run, scope, node)),
-    ]),
+    observe(
+      run,
+      derive([
+        ...analyzeEach(run, scope, body.args),
+        ...(body.named_args ?? []).map((node) => analyzeNamed(run, scope, node)),
+      ]),
+    ),
   XmlSerialize: (run, scope, body) => {
     resolveType(run, body.typeName);
-    return derive([analyzeExpression(run, scope, body.expr)]);
+    return observe(run, derive([analyzeExpression(run, scope, body.expr)]));
   },
 };
 
@@ -207,8 +228,14 @@ export function analyzeCast(
     const same =
       sourceType === type.typeOid || (isTextType(sourceType) && isTextType(type.typeOid));
     if (same && !type.limited) return { ...source, typeOid: type.typeOid };
+    if (isTotalCast(sourceType, type.typeOid, type.limited)) {
+      return derive([source], type.typeOid);
+    }
   }
-  return derive([source], type.typeOid);
+  const result = derive([source], type.typeOid);
+  // A constant that is no value of the type fails before any row is read.
+  const literal = arg !== undefined && ('A_Const' in arg || 'ParamRef' in arg);
+  return literal ? result : observe(run, result);
 }
 
 function analyzeOperator(run: Run, scope: Scope, body: Body<'A_Expr'>): Lineage {
@@ -218,7 +245,10 @@ function analyzeOperator(run: Run, scope: Scope, body: Body<'A_Expr'>): Lineage 
   ];
   checkOperator(run, body, operands);
   if (body.kind === 'AEXPR_NULLIF') return derive(operands);
-  return derive(operands, comparisons.has(operatorName(body)) ? booleanType : undefined);
+  const name = operatorName(body);
+  const lineage = derive(operands, comparisons.has(name) ? booleanType : undefined);
+  const plain = name.slice(name.lastIndexOf('.') + 1);
+  return isTotalOperator(body.kind, plain, operands) ? lineage : observe(run, lineage);
 }
 
 const comparisons: ReadonlySet<string> = new Set(['=', '<>', '<', '>', '<=', '>=', '~~', '!~~']);
@@ -243,10 +273,13 @@ function analyzeCase(run: Run, scope: Scope, body: Body<'CaseExpr'>): Lineage {
   }
   const value = merge(branches);
   const choice = derive(chosenBy);
+  // Which branch was taken shows where one of them fails.
+  if (value.observable || choice.observable) useAny(run, choice);
   return {
     ...value,
     derived: columnsOf({ ...value, values: value.derived, derived: choice.derived }),
     constant: value.constant && choice.constant,
+    ...((value.observable || choice.observable) && { observable: true }),
   };
 }
 
@@ -313,10 +346,13 @@ function analyzeSubLink(run: Run, scope: Scope, body: Body<'SubLink'>): Lineage 
   switch (body.subLinkType) {
     case 'EXISTS_SUBLINK':
       return rowLineage;
-    case 'EXPR_SUBLINK':
-      return fields.length === 1
-        ? (fields[0] as { lineage: Lineage }).lineage
-        : derive(fields.map((field) => field.lineage));
+    case 'EXPR_SUBLINK': {
+      const lineage =
+        fields.length === 1
+          ? (fields[0] as { lineage: Lineage }).lineage
+          : derive(fields.map((field) => field.lineage));
+      return isOneRow(body.subselect) ? lineage : markObservable(lineage);
+    }
     case 'ARRAY_SUBLINK':
       return derive(fields.map((field) => field.lineage));
     case 'ANY_SUBLINK':

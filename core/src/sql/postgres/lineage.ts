@@ -5,12 +5,14 @@ import type { Catalog, CatalogRelation } from './catalog.ts';
  * What an expression carries.
  * - `values`, `derived`: as in OutputColumn.
  * - `constant`: the same for every row of the statement, so that a comparison with it is one guess.
+ * - `observable`: that it is evaluated can be noticed, since it may fail or does something (observable.ts).
  */
 export interface Lineage {
   readonly values: readonly ColumnId[];
   readonly derived: readonly ColumnId[];
   readonly typeOid: number | undefined;
   readonly constant: boolean;
+  readonly observable?: true;
   /** Of a row whose fields are known though it is that of no relation: their names. */
   readonly rowFields?: readonly string[];
 }
@@ -56,11 +58,14 @@ export function columnsOf(lineage: Lineage): readonly ColumnId[] {
 export function derive(parts: readonly Lineage[], typeOid?: number): Lineage {
   const lists: (readonly ColumnId[])[] = [];
   let constant = true;
+  let observable = false;
   for (const part of parts) {
     lists.push(part.values, part.derived);
     if (!part.constant) constant = false;
+    if (part.observable) observable = true;
   }
-  return { values: none, derived: unite(lists), typeOid, constant };
+  const lineage = { values: none, derived: unite(lists), typeOid, constant };
+  return observable ? { ...lineage, observable } : lineage;
 }
 
 /** The lineage of something that is one of the branches, unchanged. */
@@ -75,12 +80,13 @@ export function merge(branches: readonly Lineage[]): Lineage {
     else if (typeOid === undefined) typeOid = branch.typeOid;
     else if (typeOid !== branch.typeOid) sameType = false;
   }
-  return {
+  const lineage = {
     values: unite(branches.map((branch) => branch.values)),
     derived: unite(branches.map((branch) => branch.derived)),
     typeOid: sameType ? typeOid : undefined,
     constant: branches.every((branch) => branch.constant),
   };
+  return branches.some((branch) => branch.observable) ? { ...lineage, observable: true } : lineage;
 }
 
 /** pg_type's OID of `unknown`: string constants and NULL before they take a type. */
