@@ -11,6 +11,8 @@ export interface EventSchema {
   readonly $ref?: string;
   readonly type?: string | readonly string[];
   readonly description?: string;
+  /** Bytes, in a program. */
+  readonly contentEncoding?: 'base64';
   readonly const?: string | number;
   readonly enum?: readonly string[];
   readonly items?: EventSchema;
@@ -61,6 +63,7 @@ function objectType(schema: EventSchema): string {
 }
 
 function typeOf(schema: EventSchema): string {
+  if (schema.contentEncoding !== undefined) return 'Uint8Array';
   if (schema.$ref !== undefined) return refName(schema.$ref);
   if (schema.oneOf !== undefined) return schema.oneOf.map(typeOf).join(' | ');
   const literals = schema.enum ?? (schema.const === undefined ? undefined : [schema.const]);

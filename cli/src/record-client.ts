@@ -122,6 +122,17 @@ export class RecordClient {
     return checked(status, body);
   }
 
+  /** A recorded result that is a part of an event; undefined when it is not kept, or not for this reader. */
+  async result(session: string, seq: number): Promise<Uint8Array | undefined> {
+    const path = `/v1/sessions/${encodeURIComponent(session)}/events/${seq}/result`;
+    const { status, body } = await this.#get(path);
+    if (status === 404 || status === 410) return undefined;
+    const { content } = JSON.parse(checked(status, body).toString()) as {
+      readonly content: string;
+    };
+    return Buffer.from(content, 'base64');
+  }
+
   /** The exact text of a policy snapshot; undefined when there is none of that digest. */
   async snapshot(digest: string): Promise<string | undefined> {
     const { status, body } = await this.#get(`/v1/snapshots/${digest}`);

@@ -283,7 +283,6 @@ function masking(
     }
     if (round >= 2) rates.push((rows * turns) / ((performance.now() - began) / 1000) / 1e6);
   }
-  session?.endResult(1);
   session?.close();
   if (out === 0) throw new Error('nothing came out');
   return {

@@ -91,7 +91,8 @@ describe('what the collector answers is what is described', () => {
       shipped(session, 1, bodies.opened()),
       decided,
       shipped(session, 3, bodies.completed(2, [digest])),
-      shipped(session, 4, bodies.closed(4)),
+      shipped(session, 4, bodies.completed(2), { result: 'cm93cw==' }),
+      shipped(session, 5, bodies.closed(5)),
       shipped(session, 9, bodies.heartbeat({ [uuid(2)]: 3 })),
     ];
     await server.ship(session, batch);
@@ -153,6 +154,16 @@ describe('what the collector answers is what is described', () => {
       'put /v1/sessions/{id}/hold',
       '415',
       () => put(`/v1/sessions/${session}/hold`, 'auditor', 'text/html', 'x'),
+    ],
+    [
+      'get /v1/sessions/{id}/events/{seq}/result',
+      '200',
+      ask(`/v1/sessions/${session}/events/4/result`),
+    ],
+    [
+      'get /v1/sessions/{id}/events/{seq}/result',
+      '404',
+      ask(`/v1/sessions/${session}/events/3/result`),
     ],
     ['put /v1/recordings/{sha256}', '204', recorded],
     ['get /v1/recordings/{sha256}', '200', ask(`/v1/recordings/${digest}`)],

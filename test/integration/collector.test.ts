@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process';
-import { hash, randomBytes } from 'node:crypto';
+import { createHmac, hash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
@@ -146,6 +146,15 @@ describe('a collector', () => {
           ...shipped(session, 2, bodies.decided()),
           parts: good.parts,
         },
+        'a result that is not base64': shipped(session, 2, bodies.completed(1), {
+          result: 'rows!',
+        }),
+        'a result in base64 without its padding': shipped(session, 2, bodies.completed(1), {
+          result: 'cm93cw',
+        }),
+        'a result in base64 with bits that say nothing': shipped(session, 2, bodies.completed(1), {
+          result: 'cm93cx==',
+        }),
         'another seq than its line': { ...good, seq: 2 },
         'seq 0': { ...good, seq: 0 },
         'a fractional seq': { ...good, seq: 1.5 },
@@ -350,20 +359,60 @@ describe('a collector', () => {
         shipped(session, 1, bodies.opened()),
         shipped(session, 2, bodies.decided(), { statement: 'select secret' }),
         shipped(session, 3, bodies.completed(2, [digest])),
+        shipped(session, 4, bodies.completed(2), { result: 'c2VjcmV0IHJvd3M=' }),
       ]);
     });
     const path = `/v1/sessions/${session}/events`;
+    const result = `${path}/4/result`;
 
     test('an operator sees no payloads', async () => {
       const { events: found } = await server.json(path, 'operator');
       expect(found[1].parts).toEqual({ statement: { state: 'Withheld' } });
       expect((await server.json('/v1/events?q=secret', 'operator')).events).toEqual([]);
       expect((await server.get(`/v1/recordings/${digest}`, 'operator')).status).toBe(404);
+      expect(found[3].parts).toEqual({ result: { state: 'Withheld' } });
+      expect((await server.get(result, 'operator')).status).toBe(404);
     });
 
+    test('a result is in no list of events, and each reading of it is recorded', async () => {
+      for (const route of [path, `${path}?exact=true`, '/v1/events?type=OperationCompleted']) {
+        const listed = await (await server.get(route)).text();
+        expect(listed).toContain('"result":{"state":"Apart"}');
+        expect(listed).not.toContain('c2VjcmV0IHJvd3M=');
+      }
+      expect((await server.json('/v1/events?q=rows')).events).toEqual([]);
+      const read = await server.json(result, 'owner');
+      expect(read).toEqual({
+        state: 'Kept',
+        content: 'c2VjcmV0IHJvd3M=',
+        salt: expect.any(String),
+      });
+      const [, , , { event }] = (await server.json(path)).events;
+      const hmac = createHmac('sha256', Buffer.from(read.salt, 'base64'));
+      expect(hmac.update(read.content).digest('hex')).toBe(event.parts.result);
+      const reads = (await server.json('/v1/events?type=RecordRead&limit=1000')).events.filter(
+        (view: { event: { route: string } }) => view.event.route.endsWith('/result'),
+      );
+      expect(reads.at(-1).event).toMatchObject({
+        role: 'owner',
+        route: '/v1/sessions/:id/events/:seq/result',
+        query: { session, seq: '4' },
+        results: 1,
+      });
+    });
+
+    test.each(['0', '04', '5', '1e0', '-4', '9'.repeat(20), '4%00', '4/'])(
+      'no event %s',
+      async (seq) => {
+        expect((await server.get(`${path}/${seq}/result`)).status).toBe(404);
+      },
+    );
+
     test('an owner sees its own, another one nothing', async () => {
-      expect((await server.json(path, 'owner')).events).toHaveLength(3);
+      expect((await server.json(path, 'owner')).events).toHaveLength(4);
       expect((await server.get(`/v1/recordings/${digest}`, 'owner')).status).toBe(200);
+      expect((await server.get(result, 'owner')).status).toBe(200);
+      expect((await server.get(result, 'stranger')).status).toBe(404);
       expect((await server.json(path, 'stranger')).events).toEqual([]);
       expect((await server.get(`/v1/sessions/${session}`, 'stranger')).status).toBe(404);
       expect((await server.get(`/v1/recordings/${digest}`, 'stranger')).status).toBe(404);
@@ -521,6 +570,7 @@ describe('the life of a record', () => {
         shipped(session, 1, bodies.opened()),
         shipped(session, 2, bodies.decided(), { statement: 'select 1' }),
         shipped(session, 3, bodies.completed(2, [digest])),
+        shipped(session, 4, bodies.completed(2), { result: 'cm93cw==' }),
       ]);
     }
     await fetch(`${server.url}/v1/sessions/${held}/hold`, {
@@ -541,11 +591,14 @@ describe('the life of a record', () => {
       for (let round = 0; round < 3; round += 1) await server.json('/v1/integrity');
     };
     await passDays(31);
-    expect(await purged()).toEqual([['Recordings', 1]]);
+    expect(await purged()).toEqual([['Recordings', 2]]);
     expect([await statusOf(gone), await statusOf(held)]).toEqual([410, 200]);
+    const resultOf = async (session: string) =>
+      (await server.get(`/v1/sessions/${session}/events/4/result`)).status;
+    expect([await resultOf(gone), await resultOf(held)]).toEqual([410, 200]);
     await passDays(60);
     expect(await purged()).toEqual([
-      ['Recordings', 1],
+      ['Recordings', 2],
       ['Statements', 1],
     ]);
     const parts = async (session: string) =>
@@ -553,7 +606,7 @@ describe('the life of a record', () => {
     expect([await parts(gone), await parts(held)]).toEqual(['Purged', 'Kept']);
     await passDays(310);
     expect((await server.json(`/v1/sessions/${gone}/events`)).events).toEqual([]);
-    expect((await server.json(`/v1/sessions/${held}/events`)).events).toHaveLength(3);
+    expect((await server.json(`/v1/sessions/${held}/events`)).events).toHaveLength(4);
     await server.remove();
   });
 

@@ -65,8 +65,7 @@ async function recordSession(recorder: Recorder, rows: number): Promise<string> 
     parameters: ['7', null],
   });
   for (let at = 0; at < rows; at += 1) session.appendResult(decision, row(`row ${at} \u001b[31m`));
-  const recording = session.endResult(decision);
-  session.append({ ...bodies.completed(decision, recording), rows } as never);
+  session.appendCompleted({ ...bodies.completed(decision), rows });
   const last = session.append(
     bodies.decided('Deny', ['shop', 'public', 'orders'], 'Delete', 'no'),
     {

@@ -24,6 +24,7 @@ export async function replaySession(
   const lines = replay(events, {
     maxRows: options.rows,
     readChunk: (sha256) => client.recording(sha256),
+    readResult: (session, seq) => client.result(session, seq),
   });
   for await (const line of lines) await writeLine(output, line);
 }

@@ -1,5 +1,11 @@
 import { formatTimeUs } from '../record/time.ts';
-import type { Alert, SourceIntegrity, StoredEvent, StoredSession } from '../store/types.ts';
+import type {
+  Alert,
+  KeptPart,
+  SourceIntegrity,
+  StoredEvent,
+  StoredSession,
+} from '../store/types.ts';
 
 function timeOfMs(ms: number): string {
   return formatTimeUs(ms * 1000);
@@ -8,7 +14,8 @@ function timeOfMs(ms: number): string {
 /** A part as readers get it; the salt only where exact bytes are asked for. */
 export type PartView =
   | { readonly state: 'Kept'; readonly content: string; readonly salt?: string }
-  | { readonly state: 'Purged' | 'Withheld' };
+  /** `Apart`: kept, and given by a request of its own. */
+  | { readonly state: 'Apart' | 'Purged' | 'Withheld' };
 
 /** An event as readers get it. */
 export interface EventView {
@@ -21,16 +28,17 @@ export interface EventView {
   readonly parts: Readonly<Record<string, PartView>>;
 }
 
+/** A part with its salt, in base64. */
+export function viewPart({ content, salt }: KeptPart): PartView {
+  return { state: 'Kept', content, salt: Buffer.from(salt).toString('base64') };
+}
+
 /** JSON of an EventView. The line stands in it as it is: it is JSON, and is not written again. */
 export function renderEvent(event: StoredEvent, exact: boolean): string {
   const parts: Record<string, PartView> = {};
   for (const [name, part] of Object.entries(event.parts)) {
     if (part.state !== 'Kept') parts[name] = part;
-    else if (!exact) parts[name] = { state: 'Kept', content: part.content };
-    else {
-      const salt = Buffer.from(part.salt).toString('base64');
-      parts[name] = { state: 'Kept', content: part.content, salt };
-    }
+    else parts[name] = exact ? viewPart(part) : { state: 'Kept', content: part.content };
   }
   const line = exact ? `,"line":${JSON.stringify(event.line)}` : '';
   return `{"receivedAt":"${timeOfMs(event.receivedMs)}","event":${event.line}${line},"parts":${JSON.stringify(parts)}}`;

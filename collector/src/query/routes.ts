@@ -9,7 +9,7 @@ import type { RecordingFiles } from '../ingest/recordings.ts';
 import type { OwnRecord } from '../record/own-record.ts';
 import type { Page, Store, StoredEvent, StoredSession } from '../store/types.ts';
 import { encodeCursor, readEventQuestion, readQuery, readSessionQuestion } from './params.ts';
-import { renderEvent, viewAlert, viewSession, viewSource } from './render.ts';
+import { renderEvent, viewAlert, viewPart, viewSession, viewSource } from './render.ts';
 
 const decompress = promisify(zstdDecompress);
 const digestForm = /^[0-9a-f]{64}$/;
@@ -27,6 +27,10 @@ export interface QueryParts {
 
 function notFound(what: string): Problem {
   return new Problem(404, 'CHP-6007', `there is no such ${what} here, or none that you may see`);
+}
+
+function purged(what: string): Problem {
+  return new Problem(410, 'CHP-6007', `the ${what} was purged when its time was over`);
 }
 
 /** One page as JSON, or as NDJSON where `Accept` asks for it: then the cursor is in `chaperone-next`. */
@@ -106,6 +110,20 @@ export function queryRoutes(server: FastifyInstance, parts: QueryParts): void {
     answerEvents(request, reply, request.params.id),
   );
 
+  server.get<{ Params: { id: string; seq: string } }>(
+    '/v1/sessions/:id/events/:seq/result',
+    async (request) => {
+      const { id, seq } = request.params;
+      readQuery(request.query, []);
+      const isName = isUuid(id) && /^[1-9]\d{0,14}$/.test(seq);
+      const found = isName ? await store.result(id, Number(seq), scope(request)) : undefined;
+      await recordRead(request, found?.state === 'Kept' ? 1 : 0, { session: id, seq });
+      if (found === undefined) throw notFound('result');
+      if (found.state === 'Purged') throw purged('result');
+      return viewPart(found);
+    },
+  );
+
   server.get<{ Params: { sha256: string } }>('/v1/recordings/:sha256', async (request, reply) => {
     const { sha256 } = request.params;
     readQuery(request.query, []);
@@ -114,9 +132,7 @@ export function queryRoutes(server: FastifyInstance, parts: QueryParts): void {
     await recordRead(request, found?.state === 'Kept' ? 1 : 0, { sha256 });
     if (found === undefined) throw notFound('recording');
     const zstd = found.state === 'Kept' ? await files.read(sha256) : undefined;
-    if (zstd === undefined) {
-      throw new Problem(410, 'CHP-6007', 'the recording was purged when its time was over');
-    }
+    if (zstd === undefined) throw purged('recording');
     return reply
       .type('application/octet-stream')
       .send(await decompress(zstd, { maxOutputLength: maxChunkBytes }));

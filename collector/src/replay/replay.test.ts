@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import type { EventView } from '../query/render.ts';
 import { bodies, shipped, uuid } from '../testing/events.ts';
 import { replay } from './replay.ts';
@@ -15,13 +16,15 @@ async function lines(
   views: readonly EventView[],
   chunks: Readonly<Record<string, Uint8Array>> = {},
   maxRows = 10,
+  results: Readonly<Record<string, Uint8Array>> = {},
 ): Promise<string[]> {
   async function* source() {
     yield* views;
   }
   const readChunk = async (digest: string) => chunks[digest];
   const found: string[] = [];
-  for await (const line of replay(source(), { maxRows, readChunk })) found.push(line);
+  const readResult = async (of: string, seq: number) => results[`${of} ${seq}`];
+  for await (const line of replay(source(), { maxRows, readChunk, readResult })) found.push(line);
   return found;
 }
 
@@ -107,6 +110,41 @@ test('only so many rows, and a word where a recording is gone', async () => {
   expect((await lines(views)).at(-1)).toContain('not kept');
   expect((await lines(views, { [digest]: Buffer.from('forged') })).at(-1)).toContain('not kept');
 });
+
+test('the same bytes replay the same, as a part and as chunks', async () => {
+  const value = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.constant('x'.repeat(1500)),
+  );
+  const bytes = fc.oneof(
+    fc.array(value, { maxLength: 12 }).map((values) => Buffer.concat(values.map(rowMessage))),
+    fc.uint8Array({ maxLength: 200 }).map((any) => Buffer.from(any)),
+  );
+  await fc.assert(
+    fc.asyncProperty(bytes, fc.nat(400), fc.nat(12), async (content, cutAt, maxRows) => {
+      const pieces = [content.subarray(0, cutAt), content.subarray(cutAt)];
+      const chunks: Record<string, Buffer> = {};
+      const digests = pieces.map((piece, at) => {
+        const chunk = Buffer.concat([Buffer.alloc(16, at), Buffer.of(0), piece]);
+        const digest = createHash('sha256').update(chunk).digest('hex');
+        chunks[digest] = chunk;
+        return digest;
+      });
+      const asChunks = await lines([view(1, bodies.completed(1, digests))], chunks, maxRows);
+      const apart = [view(1, bodies.completed(1), { result: { state: 'Apart' } })];
+      const asPart = await lines(apart, {}, maxRows, { [`${session} 1`]: content });
+      expect(asPart).toEqual(asChunks);
+    }),
+  );
+});
+
+test.each(['Apart', 'Purged', 'Withheld'] as const)(
+  'a part that is %s and not given',
+  async (state) => {
+    const shown = await lines([view(1, bodies.completed(1), { result: { state } })]);
+    expect(shown.at(-1)).toContain('not kept');
+  },
+);
 
 test('whatever stands in an event, each line stays a line and harmless', async () => {
   const evil = '\u001b[2J\nforged line\r\u009b1m';

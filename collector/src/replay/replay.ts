@@ -2,7 +2,7 @@ import { recordedContent } from '@chaperone/core/events/recording.ts';
 import type { EventBody, SessionOpened } from '@chaperone/core/events/types.ts';
 import type { RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Operation } from '@chaperone/core/sql/operation.ts';
-import type { EventView } from '../query/render.ts';
+import type { EventView, PartView } from '../query/render.ts';
 import { parseTimeUs } from '../record/time.ts';
 import { closeReasonText } from './close-reasons.ts';
 import { readResult } from './result-reader.ts';
@@ -13,10 +13,12 @@ export interface ReplayOptions {
   readonly maxRows: number;
   /** A chunk of a recorded result by its digest; undefined when it is not kept or not to be seen. */
   readonly readChunk: (sha256: string) => Promise<Uint8Array | undefined>;
+  /** A recorded result that is a part of the event of that number; undefined as for `readChunk`. */
+  readonly readResult: (session: string, seq: number) => Promise<Uint8Array | undefined>;
 }
 
 /** What an EventView holds besides the body; enough of it to replay. */
-type Line = EventBody & { readonly seq: number; readonly time: string };
+type Line = EventBody & { readonly session: string; readonly seq: number; readonly time: string };
 
 /** Of one value of a recorded result. */
 const maxShownChars = 1000;
@@ -134,12 +136,31 @@ function showText(text: string): string {
   return `${terminalSafe(text.slice(0, maxShownChars))}… (${text.length} characters)`;
 }
 
+/** The bytes of the result that an event completed, chunk by chunk; undefined when none was recorded. */
+function contentOf(
+  line: Line,
+  parts: EventView['parts'],
+  options: ReplayOptions,
+): AsyncIterable<Uint8Array | undefined> | undefined {
+  if (parts.result !== undefined) return partContent(line, parts.result, options);
+  if (line.type !== 'OperationCompleted' || line.recording === undefined) return undefined;
+  return recordedContent(line.recording, options.readChunk);
+}
+
+async function* partContent(
+  { session, seq }: Line,
+  { state }: PartView,
+  options: ReplayOptions,
+): AsyncGenerator<Uint8Array | undefined> {
+  yield state === 'Apart' ? await options.readResult(session, seq) : undefined;
+}
+
 async function* resultLines(
-  digests: readonly string[],
+  content: AsyncIterable<Uint8Array | undefined>,
   options: ReplayOptions,
 ): AsyncGenerator<string> {
   let shown = 0;
-  for await (const item of readResult(recordedContent(digests, options.readChunk))) {
+  for await (const item of readResult(content)) {
     if (item.kind === 'Damaged') {
       yield `(${item.reason})`;
       continue;
@@ -199,8 +220,8 @@ export async function* replay(
       yield `${prefix} ${terminalSafe(text)}`;
       prefix = indent;
     }
-    if (line.type === 'OperationCompleted' && line.recording) {
-      for await (const text of resultLines(line.recording, options)) yield `${indent}   ${text}`;
-    }
+    const content = contentOf(line, parts, options);
+    if (content === undefined) continue;
+    for await (const text of resultLines(content, options)) yield `${indent}   ${text}`;
   }
 }

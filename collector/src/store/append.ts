@@ -27,15 +27,16 @@ export function appender(database: DatabaseSync): (batch: Batch) => AppendResult
   );
   const getLine = sql('SELECT line FROM events WHERE session = ? AND seq = ?');
   const putEvent = sql(
-    'INSERT INTO events (session, seq, time_us, received_ms, type, verdict, statement_digest, parameters_digest, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    'INSERT INTO events (session, seq, time_us, received_ms, type, verdict, statement_digest, parameters_digest, result_digest, line) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   );
+  const partInto = (table: string) =>
+    sql(
+      `INSERT INTO ${table} (session, seq, digest, salt, content, received_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+    );
   const putPart = {
-    statement: sql(
-      'INSERT INTO part_statement (session, seq, digest, salt, content, received_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-    ),
-    parameters: sql(
-      'INSERT INTO part_parameters (session, seq, digest, salt, content, received_ms) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING',
-    ),
+    statement: partInto('part_statement'),
+    parameters: partInto('part_parameters'),
+    result: partInto('part_result'),
   };
   const putSearch = sql('INSERT INTO statement_search (rowid, content) VALUES (?, ?)');
   const getResource = sql('SELECT id FROM resources WHERE name = ?');
@@ -177,9 +178,10 @@ export function appender(database: DatabaseSync): (batch: Batch) => AppendResult
           duplicates += 1; // it came, was kept, and its time is over
           continue;
         }
+        const { statement = null, parameters = null, result = null } = facts.digests;
         const { lastInsertRowid } = putEvent.run(
           ...([id, seq, facts.timeUs, receivedMs, facts.type, facts.verdict ?? null] as const),
-          ...([facts.digests.statement ?? null, facts.digests.parameters ?? null, line] as const),
+          ...([statement, parameters, result, line] as const),
         );
         putParts(event);
         index(lastInsertRowid, event);

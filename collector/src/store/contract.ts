@@ -8,6 +8,8 @@ import type { AppendResult, EventFilter, PageRequest, ReadScope, Store } from '.
 import { ForeignSessionError } from './types.ts';
 
 const all: ReadScope = { payloads: true };
+const result = (session: string, seq: number): ShippedEvent =>
+  shipped(session, seq, bodies.completed(1), { result: 'cm93cw==' });
 const page: PageRequest = { order: 'oldest', limit: 100, maxBytes: 1 << 20 };
 const A = uuid(1);
 const B = uuid(2);
@@ -461,6 +463,42 @@ export function storeContract(open: () => Promise<Store>): void {
       expect((await store.purge('Recordings', 1001)).count).toBe(2);
     });
 
+    testStore('a result that is a part goes with the recordings', async (store) => {
+      for (const session of [A, held]) {
+        const events = [
+          shipped(session, 1, bodies.decided(), { statement: 'select xyzzy' }),
+          shipped(session, 2, bodies.completed(1), { result: 'cm93cw==' }),
+        ];
+        await append(store, session, events, 'one', 1000);
+        await append(store, session, [result(session, 3)], 'one', 2000);
+      }
+      await store.setHold(held, true);
+      const states = async (session: string) => [
+        (await store.result(session, 2, all))?.state,
+        (await store.result(session, 3, all))?.state,
+      ];
+      expect(await store.purge('Statements', 1001)).toEqual({ count: 1, recordings: [] });
+      expect(await store.purge('Recordings', 1000)).toEqual({ count: 0, recordings: [] });
+      expect(await states(A)).toEqual(['Kept', 'Kept']);
+      expect(await store.purge('Recordings', 1001)).toEqual({ count: 1, recordings: [] });
+      expect(await states(A)).toEqual(['Purged', 'Kept']);
+      expect(await states(held)).toEqual(['Kept', 'Kept']);
+      const [, second] = (await store.events({ session: A }, all, page)).items;
+      expect(second?.parts).toEqual({ result: { state: 'Purged' } });
+      // As with the lines.
+      expect(await store.purge('Metadata', 2001)).toEqual({ count: 4, recordings: [] });
+      expect(await states(A)).toEqual([undefined, undefined]);
+      expect(await states(held)).toEqual(['Kept', 'Kept']);
+    });
+
+    testStore('a result that is purged does not come back with a duplicate', async (store) => {
+      const event = result(A, 1);
+      await append(store, A, [event], 'one', 1000);
+      await store.purge('Recordings', 1001);
+      expect(await append(store, A, [event])).toMatchObject({ duplicates: 1 });
+      expect(await store.result(A, 1, all)).toEqual({ state: 'Purged' });
+    });
+
     testStore('a recording that comes again starts anew', async (store) => {
       await store.addRecording('a'.repeat(64), 10, 1000, []);
       await store.addRecording('a'.repeat(64), 10, 3000, []);
@@ -472,6 +510,50 @@ export function storeContract(open: () => Promise<Store>): void {
   });
 
   describe('recordings and snapshots', () => {
+    testStore('a result that is a part is given by itself alone, with its salt', async (store) => {
+      const salt = Buffer.alloc(16, 7);
+      await append(store, A, [
+        shipped(A, 1, bodies.opened()),
+        shipped(A, 2, bodies.completed(1), { result: 'cm93cw==' }, salt),
+        shipped(A, 3, bodies.completed(1)),
+      ]);
+      const kept = await store.result(A, 2, all);
+      expect(kept).toMatchObject({ state: 'Kept', content: 'cm93cw==' });
+      expect(kept?.state === 'Kept' && Buffer.from(kept.salt)).toEqual(salt);
+      expect(await store.result(A, 3, all)).toBeUndefined();
+      expect(await store.result(B, 2, all)).toBeUndefined();
+      const parts = async (filter: EventFilter, scope: ReadScope) =>
+        (await store.events(filter, scope, page)).items.map(({ parts: found }) => found);
+      const apart = [{}, { result: { state: 'Apart' } }, {}];
+      expect(await parts({}, all)).toEqual(apart);
+      expect(await parts({ session: A }, all)).toEqual(apart);
+      expect((await parts({}, { payloads: false }))[1]).toEqual({ result: { state: 'Withheld' } });
+      expect((await store.integrity(10))[0]?.missingRecordings).toBe(0);
+    });
+
+    testStore('an owner reads the results of its own sessions, an operator none', async (store) => {
+      await append(store, A, [shipped(A, 1, bodies.opened()), result(A, 2)]);
+      expect(await store.result(A, 2, { owners: ['payments'], payloads: true })).toMatchObject({
+        state: 'Kept',
+      });
+      for (const scope of [{ owners: ['risk'], payloads: true }, { payloads: false }]) {
+        expect(await store.result(A, 2, scope)).toBeUndefined();
+      }
+      await store.purge('Recordings', 5000);
+      for (const scope of [{ owners: ['risk'], payloads: true }, { payloads: false }]) {
+        expect(await store.result(A, 2, scope)).toBeUndefined();
+      }
+    });
+
+    testStore('of two that contradict, the result of the first is given', async (store) => {
+      const [first, second] = ['Zmlyc3Q=', 'c2Vjb25k'].map((content) =>
+        shipped(A, 1, bodies.completed(1), { result: content }),
+      ) as [ShippedEvent, ShippedEvent];
+      await append(store, A, [first]);
+      await append(store, A, [second]);
+      expect(await store.result(A, 1, all)).toMatchObject({ content: 'Zmlyc3Q=' });
+    });
+
     testStore('an owner reads what its own sessions lead to', async (store) => {
       await append(store, A, [
         shipped(A, 1, bodies.opened()),

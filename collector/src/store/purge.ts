@@ -11,14 +11,18 @@ function purgeStatements(database: DatabaseSync, beforeMs: number): PurgeResult 
        SELECT 'delete', id, content FROM part_statement WHERE received_ms < ? AND ${notHeld}`,
     )
     .run(beforeMs);
-  let count = 0;
-  for (const table of ['part_statement', 'part_parameters']) {
-    const { changes } = database
-      .prepare(`DELETE FROM ${table} WHERE received_ms < ? AND ${notHeld}`)
-      .run(beforeMs);
-    count += Number(changes);
-  }
+  const count =
+    purgeParts(database, 'part_statement', beforeMs) +
+    purgeParts(database, 'part_parameters', beforeMs);
   return { count, recordings: [] };
+}
+
+/** How many parts were deleted. */
+function purgeParts(database: DatabaseSync, table: string, beforeMs: number): number {
+  const { changes } = database
+    .prepare(`DELETE FROM ${table} WHERE received_ms < ? AND ${notHeld}`)
+    .run(beforeMs);
+  return Number(changes);
 }
 
 /** A recording and the index chunks, at most two deep, that lead to it. */
@@ -35,12 +39,14 @@ function purgeRecordings(database: DatabaseSync, beforeMs: number): PurgeResult 
          WHERE f.sha256 IN (SELECT sha256 FROM named_by) AND s.hold = 1) RETURNING sha256`,
     )
     .all(beforeMs) as { sha256: string }[];
-  return { count: rows.length, recordings: rows.map(({ sha256 }) => sha256) };
+  const parts = purgeParts(database, 'part_result', beforeMs);
+  return { count: rows.length + parts, recordings: rows.map(({ sha256 }) => sha256) };
 }
 
 /** Lines last: what hangs on them goes first, whatever its own class says. */
 function purgeMetadata(database: DatabaseSync, beforeMs: number): PurgeResult {
   const statements = purgeStatements(database, beforeMs);
+  const results = purgeParts(database, 'part_result', beforeMs);
   database
     .prepare(
       `UPDATE sessions SET purged_through = max(purged_through, coalesce(
@@ -64,7 +70,7 @@ function purgeMetadata(database: DatabaseSync, beforeMs: number): PurgeResult {
   database.exec(
     `DELETE FROM gaps WHERE (SELECT purged_through FROM sessions WHERE id = session) >= to_seq`,
   );
-  return { count: Number(changes) + statements.count, recordings: [] };
+  return { count: Number(changes) + statements.count + results, recordings: [] };
 }
 
 /** Deletes what was received before `beforeMs` and is not held; runs inside a transaction. */

@@ -1,13 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite';
 
-const version = 1;
-
 /**
  * Lines, parts and recordings stand apart, each in its retention class. Ids are never reused (AUTOINCREMENT):
  * a cursor or a search entry must not come to mean something else. `sessions` holds what its events say,
  * as they come in any order.
  */
-const ddl = `
+const first = `
 CREATE TABLE sessions (
   id TEXT PRIMARY KEY, source TEXT NOT NULL,
   contiguous INTEGER NOT NULL DEFAULT 0, highest INTEGER NOT NULL DEFAULT 0,
@@ -95,10 +93,25 @@ CREATE TABLE snapshots (
 ) STRICT;
 `;
 
+/** A small recorded result is a part of its event. No earlier event has one. */
+const resultParts = `
+ALTER TABLE events ADD COLUMN result_digest TEXT;
+CREATE TABLE part_result (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, seq INTEGER NOT NULL,
+  digest TEXT NOT NULL, salt BLOB NOT NULL, content TEXT NOT NULL, received_ms INTEGER NOT NULL,
+  UNIQUE (session, seq, digest)
+) STRICT;
+CREATE INDEX part_result_received ON part_result (received_ms);
+`;
+
+/** What makes each version out of the one before; the first one out of nothing. Never changed once released. */
+export const schemaSteps: readonly string[] = [first, resultParts];
+const version = schemaSteps.length;
+
 /**
- * Opens the tables, making them in an empty database. A write-ahead log with synchronous=NORMAL: see WalSync
- * for when a commit is on disk. secure_delete: what is purged is overwritten. Throws on a database of a newer
- * version.
+ * Opens the tables: makes them in an empty database, and brings those of an earlier version up to date. A
+ * write-ahead log with synchronous=NORMAL: see WalSync for when a commit is on disk. secure_delete: what is
+ * purged is overwritten. Throws on a database of a newer version.
  */
 export function prepareSchema(database: DatabaseSync): void {
   database.exec(
@@ -108,10 +121,11 @@ export function prepareSchema(database: DatabaseSync): void {
     user_version: number;
   };
   if (found === version) return;
-  if (found !== 0) {
+  if (found > version) {
     throw new Error(
       `the record is of version ${found}, this program knows ${version}: run the program that wrote it, or a newer one`,
     );
   }
-  database.exec(`BEGIN IMMEDIATE; ${ddl} PRAGMA user_version = ${version}; COMMIT`);
+  const missing = schemaSteps.slice(found).join('');
+  database.exec(`BEGIN IMMEDIATE; ${missing} PRAGMA user_version = ${version}; COMMIT`);
 }

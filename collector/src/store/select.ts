@@ -6,6 +6,7 @@ import type {
   PartName,
   ReadScope,
   SessionFilter,
+  Store,
   StoredEvent,
   StoredPart,
   StoredSession,
@@ -107,10 +108,12 @@ interface EventRow {
   readonly line: string;
   readonly statement_digest: string | null;
   readonly parameters_digest: string | null;
+  readonly result_digest: string | null;
   readonly statement: string | null;
   readonly statement_salt: Uint8Array | null;
   readonly parameters: string | null;
   readonly parameters_salt: Uint8Array | null;
+  readonly has_result: number;
 }
 
 function storedPart(
@@ -132,6 +135,10 @@ function storedEvent(row: EventRow, payloads: boolean): StoredEvent {
   if (statement) parts.statement = statement;
   const parameters = storedPart(parametersDigest, row.parameters, row.parameters_salt, payloads);
   if (parameters) parts.parameters = parameters;
+  if (row.result_digest !== null) {
+    const kept = row.has_result === 1 ? 'Apart' : 'Purged';
+    parts.result = { state: payloads ? kept : 'Withheld' };
+  }
   const { session, seq, received_ms: receivedMs, line } = row;
   return { session, seq, receivedMs, line, parts };
 }
@@ -162,19 +169,20 @@ export function selectEvents(
   const parts = scope.payloads
     ? {
         columns:
-          'ps.content AS statement, ps.salt AS statement_salt, pp.content AS parameters, pp.salt AS parameters_salt',
+          'ps.content AS statement, ps.salt AS statement_salt, pp.content AS parameters, pp.salt AS parameters_salt, pr.digest IS NOT NULL AS has_result',
         join: `LEFT JOIN part_statement ps ON ps.session = e.session AND ps.seq = e.seq AND ps.digest = e.statement_digest
-           LEFT JOIN part_parameters pp ON pp.session = e.session AND pp.seq = e.seq AND pp.digest = e.parameters_digest`,
+           LEFT JOIN part_parameters pp ON pp.session = e.session AND pp.seq = e.seq AND pp.digest = e.parameters_digest
+           LEFT JOIN part_result pr ON pr.session = e.session AND pr.seq = e.seq AND pr.digest = e.result_digest`,
       }
     : {
         columns:
-          'NULL AS statement, NULL AS statement_salt, NULL AS parameters, NULL AS parameters_salt',
+          'NULL AS statement, NULL AS statement_salt, NULL AS parameters, NULL AS parameters_salt, 0 AS has_result',
         join: '',
       };
   const rows = database
     .prepare(
       `SELECT e.position, e.session, e.seq, e.time_us, e.received_ms, e.line,
-         e.statement_digest, e.parameters_digest, ${parts.columns}
+         e.statement_digest, e.parameters_digest, e.result_digest, ${parts.columns}
        FROM events e JOIN sessions s ON s.id = e.session ${parts.join} ${where}
        ORDER BY e.${sortKey} ${direction}, e.position ${direction} LIMIT ?`,
     )
@@ -296,4 +304,28 @@ export function recordingInScope(
     )
     .get(sha256, ...where.values);
   return found !== undefined;
+}
+
+/** See Store.result. */
+export function selectResult(
+  database: DatabaseSync,
+  session: string,
+  seq: number,
+  scope: ReadScope,
+): Awaited<ReturnType<Store['result']>> {
+  if (!scope.payloads) return undefined;
+  const where = new Where();
+  where.add('e.session = ?', session);
+  where.add('e.seq = ?', seq);
+  where.add('e.result_digest IS NOT NULL');
+  whereSession(where, {}, scope);
+  const row = database
+    .prepare(
+      `SELECT p.content, p.salt FROM events e JOIN sessions s ON s.id = e.session
+       LEFT JOIN part_result p ON p.session = e.session AND p.seq = e.seq AND p.digest = e.result_digest ${where}`,
+    )
+    .get(...where.values) as { content: string | null; salt: Uint8Array | null } | undefined;
+  if (row === undefined) return undefined;
+  if (row.content === null || row.salt === null) return { state: 'Purged' };
+  return { state: 'Kept', salt: row.salt, content: row.content };
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,7 @@ import { checkEvent } from '../ingest/batch.ts';
 import { defaultIngestLimits } from '../ingest/limits.ts';
 import { bodies, shipped, uuid } from '../testing/events.ts';
 import { storeContract } from './contract.ts';
+import { schemaSteps } from './schema.ts';
 import { SqliteStore } from './sqlite-store.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'chaperone-store-'));
@@ -152,4 +154,53 @@ test('a database of a newer version is not touched', () => {
   database.exec('PRAGMA user_version = 99');
   database.close();
   expect(() => new SqliteStore(path)).toThrow(/version 99/);
+});
+
+describe('a record of an earlier version', () => {
+  test('its schema is as it was: what made a version never changes', () => {
+    expect(schemaSteps.map((step) => hash('sha256', step, 'hex').slice(0, 16))).toEqual([
+      'd34844d01a53097d',
+      '2b5d9e5bbafba01c',
+    ]);
+  });
+
+  test('is brought up to date, once, and keeps what it held', async () => {
+    const path = newPath();
+    const old = new DatabaseSync(path);
+    old.exec(`${schemaSteps[0]} PRAGMA user_version = 1`);
+    const event = shipped(session, 1, bodies.decided(), { statement: 'select xyzzy' });
+    const [{ salt }] = event.parts as [(typeof event.parts)[number]];
+    const { parts } = JSON.parse(event.line) as { parts: { statement: string } };
+    old
+      .prepare('INSERT INTO sessions (id, source, contiguous, highest) VALUES (?, ?, 1, 1)')
+      .run(session, 'one');
+    old
+      .prepare(
+        "INSERT INTO events (session, seq, time_us, received_ms, type, statement_digest, line) VALUES (?, 1, 1, 1000, 'OperationDecided', ?, ?)",
+      )
+      .run(session, parts.statement, event.line);
+    old
+      .prepare(
+        'INSERT INTO part_statement (session, seq, digest, salt, content, received_ms) VALUES (?, 1, ?, ?, ?, 1000)',
+      )
+      .run(session, parts.statement, Buffer.from(salt, 'base64'), 'select xyzzy');
+    old.close();
+    for (const seq of [2, 3]) {
+      const store = new SqliteStore(path);
+      const completed = shipped(session, seq, bodies.completed(1), { result: 'cm93cw==' });
+      const events = [checkEvent(completed, session, defaultIngestLimits, 0)];
+      const appended = await store.append({ source: 'one', session, receivedMs: 1000, events });
+      expect(appended).toMatchObject({ acknowledged: seq, stored: 1 });
+      const page = { order: 'oldest', limit: 10, maxBytes: 1 << 20 } as const;
+      const { items } = await store.events({ session }, { payloads: true }, page);
+      expect(items.slice(0, 2).map((item) => item.parts)).toMatchObject([
+        { statement: { state: 'Kept', content: 'select xyzzy' } },
+        { result: { state: 'Apart' } },
+      ]);
+      expect(items[0]?.line).toBe(event.line);
+      expect(await store.result(session, 1, { payloads: true })).toBeUndefined();
+      expect(await store.result(session, seq, { payloads: true })).toMatchObject({ state: 'Kept' });
+      await store.close();
+    }
+  });
 });

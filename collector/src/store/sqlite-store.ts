@@ -5,7 +5,13 @@ import { alerts, integrity } from './integrity.ts';
 import { matchesResource } from './pattern.ts';
 import { purge } from './purge.ts';
 import { prepareSchema } from './schema.ts';
-import { recordingInScope, selectEvents, selectSession, selectSessions } from './select.ts';
+import {
+  recordingInScope,
+  selectEvents,
+  selectResult,
+  selectSession,
+  selectSessions,
+} from './select.ts';
 import type {
   AppendResult,
   Batch,
@@ -182,6 +188,10 @@ export class SqliteStore implements Store {
     if (row === undefined) return undefined;
     if (row.purged === 1) return { state: 'Purged' };
     return { state: 'Kept', bytes: row.bytes, receivedMs: row.received_ms };
+  }
+
+  async result(session: string, seq: number, scope: ReadScope) {
+    return selectResult(this.#database, session, seq, scope);
   }
 
   async putSnapshot(digest: string, content: string, receivedMs: number) {

@@ -3,10 +3,10 @@
  * re-serialises it; every implementation passes `contract.ts`.
  */
 
-/** Retention classes: lines; statement texts and parameters; recorded results. */
+/** Retention classes: lines; statement texts and parameters; recorded results, parts and chunks. */
 export type RetentionClass = 'Metadata' | 'Statements' | 'Recordings';
 
-export const partNames = ['statement', 'parameters'] as const;
+export const partNames = ['statement', 'parameters', 'result'] as const;
 export type PartName = (typeof partNames)[number];
 
 /** One part of an event, its HMAC already checked against the line. */
@@ -14,7 +14,7 @@ export interface Part {
   readonly name: PartName;
   /** 16 random bytes. */
   readonly salt: Uint8Array;
-  /** For `parameters` the JSON text of an array of strings and nulls. */
+  /** For `parameters` the JSON text of an array of strings and nulls, for `result` base64. */
   readonly content: string;
 }
 
@@ -135,7 +135,7 @@ export class ForeignSessionError extends Error {
 export interface ReadScope {
   /** Only sessions of these owners; absent: all. */
   readonly owners?: readonly string[];
-  /** Statement texts and parameters, and searching in them. */
+  /** Statement texts, parameters and recorded results, and searching in the texts. */
   readonly payloads: boolean;
 }
 
@@ -179,8 +179,16 @@ export interface Page<Item> {
   readonly next?: readonly (number | string)[];
 }
 
+export interface KeptPart {
+  readonly state: 'Kept';
+  readonly salt: Uint8Array;
+  readonly content: string;
+}
+
 export type StoredPart =
-  | { readonly state: 'Kept'; readonly salt: Uint8Array; readonly content: string }
+  | KeptPart
+  /** Kept, and given by `Store.result` alone: a recorded result. */
+  | { readonly state: 'Apart' }
   | { readonly state: 'Purged' }
   | { readonly state: 'Withheld' };
 
@@ -281,6 +289,12 @@ export interface Store {
   ): Promise<void>;
   /** For a scope of owners: only where an event within it names the chunk, or an index that does. */
   recording(sha256: string, scope: ReadScope): Promise<StoredRecording | undefined>;
+  /** The result that is a part of an event; undefined when there is none, or none within the scope. */
+  result(
+    session: string,
+    seq: number,
+    scope: ReadScope,
+  ): Promise<KeptPart | { readonly state: 'Purged' } | undefined>;
   putSnapshot(digest: string, content: string, receivedMs: number): Promise<void>;
   snapshot(digest: string): Promise<string | undefined>;
   /** Deletes what was received before `beforeMs` and is not held. */

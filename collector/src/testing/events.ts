@@ -1,7 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { encodeLine } from '@chaperone/core/events/encode.ts';
 import { MicrosecondTime } from '@chaperone/core/events/time.ts';
-import type { EventBody } from '@chaperone/core/events/types.ts';
+import type { EventBody, OperationCompleted } from '@chaperone/core/events/types.ts';
 import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 
 /** For tests: a UUID whose text depends on `n` alone. */
@@ -83,7 +83,7 @@ export const bodies = {
     exemptions: [],
     protocol: 'Simple',
   }),
-  completed: (decision: number, recording?: readonly string[]): EventBody => ({
+  completed: (decision: number, recording?: readonly string[]): OperationCompleted => ({
     type: 'OperationCompleted',
     decision,
     outcome: 'Ok',

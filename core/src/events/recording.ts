@@ -1,7 +1,13 @@
 import { hash } from 'node:crypto';
 
 /**
- * A recorded result is a sequence of content-addressed chunks: 16 random bytes (so that a short result
+ * A recorded result of at most so many bytes is the part `result` of its OperationCompleted, and no chunk: a
+ * file of its own, and a request, cost more than all else that happens to a small one.
+ */
+export const maxPartResultBytes = 16 * 1024;
+
+/**
+ * A larger recorded result is a sequence of content-addressed chunks: 16 random bytes (so that a short result
  * cannot be guessed from its digest), one byte of kind, and the content.
  */
 export const chunkSaltBytes = 16;

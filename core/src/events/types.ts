@@ -157,7 +157,7 @@ export interface OperationCompleted {
   }[];
   /** From the statement's going out to its end, in microseconds. */
   readonly durationUs: number;
-  /** SHA-256 of the recorded result's chunks in order (recording Full), hex; of index chunks where they are more than 64. */
+  /** SHA-256 of the recorded result's chunks in order (recording Full), hex; of index chunks where they are more than 64. A small result is the part `result` instead. */
   readonly recording?: readonly string[];
 }
 
@@ -328,6 +328,8 @@ export interface EventParts {
   readonly statement?: string;
   /** Parameter values as text, masked as the policy says; only when the policy records them. */
   readonly parameters?: readonly (string | null)[];
+  /** Of an OperationCompleted: the whole recorded result, where it is small; the backend's messages as the client got them. As a part it is the base64 of these bytes, and its HMAC is of that text. */
+  readonly result?: Uint8Array;
 }
 
 /** What a recorder turns into a metadata line by adding the envelope and the parts. */

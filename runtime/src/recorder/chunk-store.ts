@@ -71,21 +71,24 @@ export class ChunkStore {
     this.#sync = true;
   }
 
+  /** Why `bytes` more of a result are not kept now (CHP-4007), if they are not. */
+  refusal(bytes: number): ChaperoneError | undefined {
+    if (this.#stuck.length > 0) {
+      return new ChaperoneError('CHP-4007', 'earlier chunks of recordings cannot be written');
+    }
+    if (this.#spool.fits(bytes)) return undefined;
+    const { maxBytes } = this.#spool;
+    return new ChaperoneError('CHP-4007', `the spool holds its bound of ${maxBytes} bytes`);
+  }
+
   /**
    * Takes over a whole chunk; `bytes` belongs to the store afterwards. Returns its digest, or the failure
    * (CHP-4007) because of which it is not kept.
    */
   put(bytes: Uint8Array): string | ChaperoneError {
     const reservedBytes = onDisk(bytes.length);
-    if (this.#stuck.length > 0) {
-      return new ChaperoneError('CHP-4007', 'earlier chunks of recordings cannot be written');
-    }
-    if (!this.#spool.fits(reservedBytes)) {
-      return new ChaperoneError(
-        'CHP-4007',
-        `the spool holds its bound of ${this.#spool.maxBytes} bytes`,
-      );
-    }
+    const refusal = this.refusal(reservedBytes);
+    if (refusal !== undefined) return refusal;
     const digest = hash('sha256', bytes, 'hex');
     const pending: Pending = { digest, bytes, reservedBytes };
     this.#spool.otherBytes += reservedBytes;

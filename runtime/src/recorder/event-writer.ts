@@ -82,6 +82,11 @@ export class EventWriter {
       digests += `${digests === '' ? '' : ','}"parameters":"${sealer.hmac}"`;
       if (cutFrom > 0) truncated += `${truncated === '' ? '' : ','}"parameters":${cutFrom}`;
     }
+    if (parts?.result !== undefined) {
+      sealer.sealBase64(parts.result);
+      this.#add(batch, 'result');
+      digests += `${digests === '' ? '' : ','}"result":"${sealer.hmac}"`;
+    }
     batch.ascii(encodeEnvelope(this.#header(session, seq)));
     batch.ascii(encodeTail(digests, truncated, this.#body(batch, body)));
     batch.end();

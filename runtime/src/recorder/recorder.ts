@@ -19,6 +19,7 @@ import { GroupSync } from './group-sync.ts';
 import { lockDirectory } from './lock.ts';
 import type { RecorderOptions, RecorderState, SpoolRecorder } from './options.ts';
 import { ProgramLog } from './program-log.ts';
+import { ResultKeeper } from './result-stream.ts';
 import { RecordedSession } from './session.ts';
 import { SnapshotFiles } from './snapshot-files.ts';
 import { Spool } from './spool.ts';
@@ -50,6 +51,7 @@ class SpoolingRecorder implements SpoolRecorder {
   readonly #spool: Spool;
   readonly #sync: GroupSync;
   readonly #chunks: ChunkStore;
+  readonly #results: ResultKeeper;
   readonly #snapshots: SnapshotFiles;
   readonly #delivery: Delivery | undefined;
   readonly #collectorWaiters: CollectorWaiters;
@@ -106,6 +108,7 @@ class SpoolingRecorder implements SpoolRecorder {
       this.#unlock();
       throw error;
     }
+    this.#results = new ResultKeeper(this.#chunks, random);
     this.#sync = new GroupSync(options.directory, files, () => this.#spool.activeFd);
     this.#collectorWaiters = new CollectorWaiters(
       clock,
@@ -204,12 +207,7 @@ class SpoolingRecorder implements SpoolRecorder {
 
   #newSession(): RecordedSession {
     if (this.#closed) throw new ChaperoneError('CHP-4006', 'the recorder is closed');
-    const session = new RecordedSession(
-      this.#writer.newId(),
-      this,
-      (chunk) => this.#chunks.put(chunk),
-      this.#options.random,
-    );
+    const session = new RecordedSession(this.#writer.newId(), this, this.#results);
     this.#sessions.set(session.id, session);
     return session;
   }

@@ -7,18 +7,61 @@ import {
   maxChunkBytes,
   maxIndexedChunks,
   maxListedChunks,
+  maxPartResultBytes,
 } from '@chaperone/core/events/recording.ts';
 import type { ChaperoneError } from '../errors/chaperone-error.ts';
 
-/** Stores a chunk and returns its digest (SHA-256, hex), or why it is not kept. */
-export type PutChunk = (chunk: Uint8Array) => string | ChaperoneError;
+/** Where chunks go. */
+export interface ChunkSink {
+  /** Takes over a chunk and returns its digest (SHA-256, hex), or why it is not kept. */
+  put(chunk: Uint8Array): string | ChaperoneError;
+  /** Why so many bytes of a result are not kept now, if they are not. */
+  refusal(bytes: number): ChaperoneError | undefined;
+}
 
-const firstBufferBytes = 4096;
+/** Results begin in buffers of this size, which holds those that are a part, and room for a chunk's header. */
+const firstBufferBytes = chunkHeaderBytes + maxPartResultBytes;
+/** Of the spool, what the event of such a result takes at most: its base64, and some more. */
+const partRoomBytes = 2 * maxPartResultBytes;
+/** Such buffers kept for the next results, a mebibyte of them: each is in use for the time of one result. */
+const maxSpareBuffers = 64;
 
-/** One recorded result: cut into chunks as it comes, never held whole. */
+/** What the results of all sessions share. */
+export class ResultKeeper {
+  readonly chunks: ChunkSink;
+  readonly fill: FillRandom;
+  readonly #spare: Buffer[] = [];
+
+  constructor(chunks: ChunkSink, fill: FillRandom) {
+    this.chunks = chunks;
+    this.fill = fill;
+  }
+
+  takeBuffer(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(firstBufferBytes);
+  }
+
+  giveBuffer(buffer: Buffer): void {
+    if (this.#spare.length < maxSpareBuffers) this.#spare.push(buffer);
+  }
+}
+
+/** What a result came to. */
+export interface EndedResult {
+  /** A result small enough to be a part, whole. Its bytes stand until `release`. */
+  readonly content?: Uint8Array;
+  /**
+   * Of a larger one the digests in order: of data chunks, or of index chunks where they are more than
+   * `maxListedChunks`.
+   */
+  readonly digests: readonly string[];
+}
+
+/** One recorded result: kept whole while it is small, cut into chunks as it comes when it is not. */
 export class ResultStream {
-  readonly #put: PutChunk;
-  readonly #fill: FillRandom;
+  readonly #keeper: ResultKeeper;
+  /** Of the keeper, until the result is too large for a part; content begins behind a chunk's header. */
+  #first: Buffer | undefined;
   #buffer: Buffer | undefined;
   #length = 0;
   #digests: string[] = [];
@@ -26,9 +69,10 @@ export class ResultStream {
   readonly #indexes: string[] = [];
   #failure: ChaperoneError | undefined;
 
-  constructor(put: PutChunk, fill: FillRandom) {
-    this.#put = put;
-    this.#fill = fill;
+  constructor(keeper: ResultKeeper) {
+    this.#keeper = keeper;
+    // Refused while it can still be cut: at its end nobody could tell the client.
+    this.#failure = keeper.chunks.refusal(partRoomBytes);
   }
 
   /** Copies `bytes`; a failure is final for this result. */
@@ -37,7 +81,7 @@ export class ResultStream {
     while (at < bytes.length && this.#failure === undefined) {
       const room = this.#reserve(bytes.length - at);
       const count = Math.min(room.length - this.#length, bytes.length - at);
-      room.set(bytes.subarray(at, at + count), this.#length);
+      room.set(count === bytes.length ? bytes : bytes.subarray(at, at + count), this.#length);
       this.#length += count;
       at += count;
       if (this.#length === maxChunkBytes) this.#finishChunk();
@@ -45,40 +89,60 @@ export class ResultStream {
     return this.#failure;
   }
 
-  /** Digests in order: of data chunks, or of index chunks where they are more than `maxListedChunks`. */
-  end(): readonly string[] {
-    if (this.#failure === undefined) this.#finishChunk();
-    if (this.#indexes.length === 0 && this.#digests.length <= maxListedChunks) return this.#digests;
+  end(): EndedResult {
+    if (this.#failure === undefined) {
+      if (this.#first !== undefined && this.#first === this.#buffer) {
+        return { content: this.#first.subarray(chunkHeaderBytes, this.#length), digests: [] };
+      }
+      this.#finishChunk();
+    }
+    if (this.#indexes.length === 0 && this.#digests.length <= maxListedChunks) {
+      return { digests: this.#digests };
+    }
     if (this.#digests.length > 0) this.#finishIndex();
-    return this.#indexes;
+    return { digests: this.#indexes };
   }
 
-  /** Grows by doubling: most results are small, and many sessions record at once. */
+  /** Nothing of it is used any more. */
+  release(): void {
+    const first = this.#first;
+    this.#first = undefined;
+    this.#buffer = undefined;
+    if (first !== undefined) this.#keeper.giveBuffer(first);
+  }
+
+  /** The first chunk grows by doubling: most results are small, and many sessions record at once. */
   #reserve(bytes: number): Buffer {
-    const needed = Math.min(maxChunkBytes, Math.max(this.#length, chunkHeaderBytes) + bytes);
-    let buffer = this.#buffer;
-    if (buffer === undefined) {
-      buffer = Buffer.allocUnsafeSlow(Math.min(maxChunkBytes, Math.max(firstBufferBytes, needed)));
-      this.#fill(buffer.subarray(0, chunkSaltBytes));
-      buffer[chunkSaltBytes] = chunkKinds.data;
-      this.#length = chunkHeaderBytes;
-    } else if (buffer.length < needed) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.min(maxChunkBytes, Math.max(buffer.length * 2, needed)),
-      );
-      buffer.copy(grown, 0, 0, this.#length);
-      buffer = grown;
+    const buffer = this.#buffer;
+    if (buffer === undefined) return this.#begin();
+    const needed = Math.min(maxChunkBytes, this.#length + bytes);
+    if (buffer.length >= needed) return buffer;
+    const size = Math.min(maxChunkBytes, Math.max(buffer.length * 2, needed));
+    const grown = Buffer.allocUnsafeSlow(size);
+    buffer.copy(grown, 0, 0, this.#length);
+    this.release();
+    this.#buffer = grown;
+    return grown;
+  }
+
+  #begin(): Buffer {
+    this.#length = chunkHeaderBytes;
+    if (this.#digests.length > 0 || this.#indexes.length > 0) {
+      this.#buffer = Buffer.allocUnsafeSlow(maxChunkBytes);
+      return this.#buffer;
     }
-    this.#buffer = buffer;
-    return buffer;
+    this.#first = this.#keeper.takeBuffer();
+    this.#buffer = this.#first;
+    return this.#first;
   }
 
   #finishChunk(): void {
     if (this.#buffer === undefined) return;
     const chunk = this.#buffer.subarray(0, this.#length);
     this.#buffer = undefined;
-    this.#length = 0;
-    const digest = this.#put(chunk);
+    this.#keeper.fill(chunk.subarray(0, chunkSaltBytes));
+    chunk[chunkSaltBytes] = chunkKinds.data;
+    const digest = this.#keeper.chunks.put(chunk);
     if (typeof digest !== 'string') {
       this.#failure = digest;
       return;
@@ -89,12 +153,12 @@ export class ResultStream {
 
   #finishIndex(): void {
     const chunk = Buffer.allocUnsafeSlow(chunkHeaderBytes + this.#digests.length * digestBytes);
-    this.#fill(chunk.subarray(0, chunkSaltBytes));
+    this.#keeper.fill(chunk.subarray(0, chunkSaltBytes));
     chunk[chunkSaltBytes] = chunkKinds.index;
     let at = chunkHeaderBytes;
     for (const digest of this.#digests) at += chunk.write(digest, at, 'hex');
     this.#digests = [];
-    const digest = this.#put(chunk);
+    const digest = this.#keeper.chunks.put(chunk);
     if (typeof digest === 'string') this.#indexes.push(digest);
     else this.#failure ??= digest;
   }

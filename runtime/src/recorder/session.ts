@@ -1,8 +1,7 @@
-import type { FillRandom } from '@chaperone/core/events/random.ts';
-import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
+import type { EventBody, EventParts, OperationCompleted } from '@chaperone/core/events/types.ts';
 import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
-import { type PutChunk, ResultStream } from './result-stream.ts';
+import { type ResultKeeper, ResultStream } from './result-stream.ts';
 import type { RecorderFailure, SessionRecorder } from './types.ts';
 
 /** Where a session's events go. */
@@ -17,17 +16,15 @@ export class RecordedSession implements SessionRecorder {
   readonly bytes: Uint8Array;
   lastSeq = 0;
   readonly #sink: EventSink;
-  readonly #put: PutChunk;
-  readonly #fill: FillRandom;
+  readonly #keeper: ResultKeeper;
   readonly #results = new Map<number, ResultStream>();
   #closed = false;
 
-  constructor(id: string, sink: EventSink, put: PutChunk, fill: FillRandom) {
+  constructor(id: string, sink: EventSink, keeper: ResultKeeper) {
     this.id = id;
     this.bytes = uuidToBytes(id);
     this.#sink = sink;
-    this.#put = put;
-    this.#fill = fill;
+    this.#keeper = keeper;
   }
 
   append(event: EventBody, parts?: EventParts): number {
@@ -50,21 +47,29 @@ export class RecordedSession implements SessionRecorder {
   appendResult(decision: number, bytes: Uint8Array): RecorderFailure | undefined {
     let stream = this.#results.get(decision);
     if (stream === undefined) {
-      stream = new ResultStream(this.#put, this.#fill);
+      stream = new ResultStream(this.#keeper);
       this.#results.set(decision, stream);
     }
     return stream.append(bytes);
   }
 
-  endResult(decision: number): readonly string[] {
-    const stream = this.#results.get(decision);
-    this.#results.delete(decision);
-    return stream?.end() ?? [];
+  appendCompleted(event: OperationCompleted): number {
+    const stream = this.#results.get(event.decision);
+    if (stream === undefined) return this.append(event);
+    this.#results.delete(event.decision);
+    try {
+      const { content, digests } = stream.end();
+      if (content !== undefined) return this.append(event, { result: content });
+      return this.append(digests.length === 0 ? event : { ...event, recording: digests });
+    } finally {
+      stream.release();
+    }
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    for (const stream of this.#results.values()) stream.release();
     this.#results.clear();
     this.#sink.endSession(this);
   }

@@ -1,4 +1,4 @@
-import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
+import type { EventBody, EventParts, OperationCompleted } from '@chaperone/core/events/types.ts';
 import type { Durability } from '@chaperone/core/policy/types.ts';
 
 /** No record, no access: whoever gets this must refuse the statement (CHP-4001 …). */
@@ -15,15 +15,16 @@ export interface SessionRecorder {
   readonly lastSeq: number;
   append(event: EventBody, parts?: EventParts): number;
   /**
-   * A piece of a recorded result; copied before it returns. Chunks are content-addressed, compressed later.
-   * Returns the failure (CHP-4007) because of which it is not kept: the result must then be cut.
+   * A piece of the recorded result of a decision; copied before it returns. Returns the failure (CHP-4007)
+   * because of which it is not kept: the result must then be cut.
    */
   appendResult(decision: number, bytes: Uint8Array): RecorderFailure | undefined;
   /**
-   * Ends the recorded result of that decision: the chunks' SHA-256, hex, in order. At most 64; a longer
-   * result names index chunks (core/events/recording.ts).
+   * `append`, and with it ends the recorded result of `event.decision`, if there is one. A result of at most
+   * `maxPartResultBytes` is a part of the event; of a larger one it names the chunks, in its `recording`
+   * (core/events/recording.ts).
    */
-  endResult(decision: number): readonly string[];
+  appendCompleted(event: OperationCompleted): number;
   /** Nothing is appended afterwards. */
   close(): void;
 }

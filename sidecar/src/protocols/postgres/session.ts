@@ -519,7 +519,6 @@ export class PostgresSession {
       }
     }
     gatekeeper.countRows(this.#view.policy, execution.obligations, execution.rows);
-    const recording = execution.recordResults ? recorder.endResult(execution.decision) : [];
     const completed: { -readonly [key in keyof OperationCompleted]: OperationCompleted[key] } = {
       type: 'OperationCompleted',
       decision: execution.decision,
@@ -530,8 +529,7 @@ export class PostgresSession {
       durationUs: clock.monotonicUs() - execution.startedUs,
     };
     if (outcome === 'Error' && execution.sqlstate) completed.sqlstate = execution.sqlstate;
-    if (recording.length > 0) completed.recording = recording;
-    recorder.append(completed);
+    recorder.appendCompleted(completed);
   }
 
   /** Nothing is decided before the cancellation has ended: it could hit the next statement. */
