@@ -102,6 +102,15 @@ describe.each(versions)('PostgreSQL %i', (version) => {
     local.socket.destroy();
   });
 
+  test('in a pod a UNIX socket would lead into the sidecar: it is refused', async () => {
+    const socketPath = `${server.socketDirectory}/.s.PGSQL.${server.port}`;
+    const options = { ...target(server), address: { socketPath }, refuseLoopback: true };
+    expect(await failure(options)).toMatchObject({
+      code: 'CHP-5004',
+      logDetail: expect.stringContaining('leads to this machine'),
+    });
+  });
+
   test('protocol 3.2 is asked for, and what the server makes of it', async () => {
     const session = await connectBackend({ ...target(server), protocolMinor: 2 });
     expect(session.cancelKey?.secret).toHaveLength(version >= 18 ? 32 : 4);

@@ -7,7 +7,9 @@ import { TicketStore } from '@chaperone/control/tickets/ticket-store.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { createLogger, type Logger } from '@chaperone/runtime/logging/logger.ts';
+import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
 import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
+import type { SocketAccess } from '@chaperone/sidecar/unix-socket.ts';
 import pg from 'pg';
 import { stringify } from 'yaml';
 import type { TestPostgres } from './postgres.ts';
@@ -29,6 +31,9 @@ export interface ChaperoneOptions {
   readonly logger?: Logger;
   /** Callers are offered TLS. */
   readonly tls?: ServerTls;
+  /** Callers connect over UNIX sockets in it. */
+  readonly socketDirectory?: string;
+  readonly socketAccess?: SocketAccess;
 }
 
 /** A standalone Chaperone before a test server, over a directory of its own. */
@@ -59,18 +64,27 @@ export class TestChaperone {
       logger: options.logger ?? createLogger({ program: 'test', level, clock }),
       ...(options.spoolMaxBytes !== undefined && { spoolMaxBytes: options.spoolMaxBytes }),
       ...(options.tls && { tls: options.tls }),
+      ...(options.socketDirectory !== undefined && { socketDirectory: options.socketDirectory }),
+      ...(options.socketAccess && { socketAccess: options.socketAccess }),
     });
     return new TestChaperone(directory, standalone, clock);
   }
 
+  /** The directory of a UNIX socket, where callers connect over one. */
   get host(): string {
-    return '127.0.0.1';
+    const address = this.#address;
+    return 'socketPath' in address ? dirname(address.socketPath) : '127.0.0.1';
   }
 
   get port(): number {
+    const address = this.#address;
+    return 'socketPath' in address ? 5432 : address.port;
+  }
+
+  get #address(): ListenAddress {
     const address = this.standalone.targets().get('data/orders-db');
-    if (address === undefined || 'socketPath' in address) throw new Error('no listener');
-    return address.port;
+    if (address === undefined) throw new Error('no listener');
+    return address;
   }
 
   /** A fresh ticket for an identity of namespace payments. */

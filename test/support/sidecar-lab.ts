@@ -35,6 +35,8 @@ export interface SidecarLabOptions {
   readonly shutdownGrace?: string;
   /** Room of the policy API's relay; default: it has none. */
   readonly relayMaxBytes?: number;
+  /** Beside what the lab sets: variables of the sidecar. */
+  readonly environment?: Readonly<Record<string, string>>;
   /** Instead of the sources: where bundles are. */
   readonly bundles?: string;
 }
@@ -183,6 +185,7 @@ export class SidecarLab {
       CHAPERONE_OPS_PORT: '0',
       CHAPERONE_SHUTDOWN_GRACE: this.options.shutdownGrace ?? '20s',
       ...(process.env.CHAPERONE_TEST_LOG !== undefined && { CHAPERONE_LOG_LEVEL: 'debug' }),
+      ...this.options.environment,
     });
   }
 

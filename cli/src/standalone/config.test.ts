@@ -52,6 +52,23 @@ test.each<[string, readonly string[], NodeJS.ProcessEnv, string, string]>([
   ['a spool too small to be of use', ['a', '--spool-max-bytes', '1k'], {}, 'CHP-1002', 'size'],
   ['a key without its certificate', ['a', '--tls-key-file', 'k'], {}, 'CHP-1003', 'tlsCertFile'],
   ['TLS required of nothing', ['a', '--require-tls'], {}, 'CHP-1003', 'tlsCertFile'],
+  [
+    'TLS required where nobody asks for it',
+    [
+      'a',
+      '--require-tls',
+      '--tls-cert-file',
+      'c',
+      '--tls-key-file',
+      'k',
+      '--socket-directory',
+      's',
+    ],
+    {},
+    'CHP-1003',
+    'no meaning with socketDirectory',
+  ],
+  ['an access that is none', ['a', '--socket-access', 'All'], {}, 'CHP-1002', 'Everyone'],
   ['a file that is not there', ['a', '--config', '/nowhere'], {}, 'CHP-1004', '/nowhere'],
 ])('%s is refused', (_, args, environment, code, message) => {
   expect(() => readStandaloneConfig(args, environment)).toThrow(
