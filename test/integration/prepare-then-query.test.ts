@@ -93,7 +93,8 @@ describe('by hand', () => {
 });
 
 test('whatever is prepared, and whatever is asked', async () => {
-  const text = fc.constantFrom(...texts);
+  // Preparing takes a snapshot: without our Sync behind it, it is too late for an isolation level.
+  const text = fc.constantFrom(...texts.filter((sql) => !sql.includes('ISOLATION LEVEL')));
   const preparing = fc.oneof(
     text.map((sql) => write.parse('s1', sql, [])),
     text.map((sql) => write.parse('', sql, [])),
