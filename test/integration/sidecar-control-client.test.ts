@@ -69,7 +69,21 @@ function bundle(rules: readonly object[] = [], changes: object = {}): PolicyBund
     },
     targets: [
       {
-        target: { uid: 'target-1', namespace: 'data', name: 'orders', host: 'orders.data.svc' },
+        target: {
+          uid: 'target-1',
+          namespace: 'data',
+          name: 'orders',
+          generation: 1,
+          protocol: 'PostgreSQL',
+          host: 'orders.data.svc',
+          port: 5432,
+          aliases: [],
+          tls: { mode: 'VerifyFull' },
+          enforcement: 'Enforce',
+          classification: [],
+          catalogCheck: 'Interval',
+          untestedVersions: 'Refuse',
+        },
         rules,
         masks: [],
         session: { recording: 'Metadata', durability: 'Process' },
@@ -225,7 +239,7 @@ describe('the policy stream', () => {
 
   test('a rule with a field that is not known is invalid, the others are not', async () => {
     const rule = {
-      ref: {},
+      ref: { kind: 'AccessPolicy', namespace: 'data', object: 'p', rule: 'r', generation: 1 },
       mode: 'Enforce',
       action: 'Allow',
       classes: [],
@@ -233,12 +247,17 @@ describe('the policy stream', () => {
       resources: [],
     };
     const open = await server.stream();
-    const sent = bundle([rule, { ...rule, onlyOnWeekdays: true }]);
+    const sent = bundle([
+      rule,
+      { ...rule, onlyOnWeekdays: true },
+      { ...rule, columns: { only: ['id'], notIn: ['x'] } },
+    ]);
     open.send('policy', { versions: {}, bundle: sent });
     await until(() => stream.answered);
     expect(stream.bundle!.targets[0]!.rules.map(({ invalid }) => invalid)).toEqual([
       undefined,
       'field onlyOnWeekdays is not known',
+      'field notIn is not known',
     ]);
   });
 

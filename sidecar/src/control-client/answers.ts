@@ -9,8 +9,9 @@ import type {
 } from '@chaperone/core/control/wire.ts';
 import { bundleVersions } from '@chaperone/core/control/wire.ts';
 import { bundleDigest } from '@chaperone/core/policy/bundle-digest.ts';
-import type { PolicyBundle } from '@chaperone/core/policy/types.ts';
+import type { PolicyBundle, TargetBundle } from '@chaperone/core/policy/types.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
+import { bundleShapeProblem, isKnownExemption, unknownRuleField } from './bundle-shape.ts';
 import { toProblem } from './policy-api.ts';
 import { isVersionVector } from './versions.ts';
 
@@ -135,29 +136,15 @@ export function readPolicyEvent(value: unknown): PolicyEvent {
   return { versions, bundle, ...(refusal !== undefined && { refusal }) };
 }
 
-const ruleFields: ReadonlySet<string> = new Set([
-  ...['ref', 'mode', 'action', 'classes', 'verbs', 'resources', 'columns', 'when', 'limits'],
-  'invalid',
-]);
-
 function readBundle(value: unknown): PolicyBundle {
   const fields = fieldsOf(value, 'the bundle');
   const version = fields.bundleVersion;
   if (!bundleVersions.includes(version as number)) {
-    return unusable(`bundleVersion ${String(version)} is not one of ${bundleVersions.join(', ')}`);
+    const said = typeof version === 'number' ? version : 'which is no number';
+    return unusable(`bundleVersion ${said} is not one of ${bundleVersions.join(', ')}`);
   }
-  const identity = fieldsOf(fields.identity, 'identity');
-  for (const name of ['uid', 'namespace', 'name']) textOf(identity, name);
-  if (typeof identity.suspended !== 'boolean') return unusable('identity.suspended is missing');
-  if (!Array.isArray(fields.targets)) return unusable('targets is no list');
-  for (const entry of fields.targets) {
-    const target = fieldsOf(entry, 'a target');
-    const { uid, name } = fieldsOf(target.target, 'a target');
-    if (typeof uid !== 'string' || typeof name !== 'string') return unusable('a target has no uid');
-    if (!Array.isArray(target.rules) || !Array.isArray(target.masks)) {
-      return unusable('a target has no rules or masks');
-    }
-  }
+  const problem = bundleShapeProblem(value);
+  if (problem !== undefined) return unusable(problem);
   const bundle = value as PolicyBundle;
   if (digestOf(bundle) !== bundle.digest) return unusable('the digest is not of this bundle');
   return withUnknownFieldsInvalid(bundle);
@@ -177,18 +164,24 @@ const received = new WeakMap<PolicyBundle, PolicyBundle>();
 /** A bundle as the policy API made it, which is what its digest is of. */
 export const asReceived = (bundle: PolicyBundle): PolicyBundle => received.get(bundle) ?? bundle;
 
-/** A field that this version does not know may be what narrows a rule: it must then not widen it. */
+/** What narrows a rule or an exemption, and is not known here, must not widen it: see unknownRuleField. */
 function withUnknownFieldsInvalid(bundle: PolicyBundle): PolicyBundle {
-  const isKnown = (rule: object): boolean => Object.keys(rule).every((key) => ruleFields.has(key));
-  if (bundle.targets.every(({ rules }) => rules.every(isKnown))) return bundle;
+  const isKnown = ({ rules, masks }: TargetBundle): boolean =>
+    rules.every((rule) => unknownRuleField(rule) === undefined) &&
+    masks.every((mask) => mask.exemptions.every(isKnownExemption));
+  if (bundle.targets.every(isKnown)) return bundle;
   const enforced: PolicyBundle = {
     ...bundle,
     targets: bundle.targets.map((target) => ({
       ...target,
       rules: target.rules.map((rule) => {
-        const unknown = Object.keys(rule).find((key) => !ruleFields.has(key));
+        const unknown = unknownRuleField(rule);
         return unknown === undefined ? rule : { ...rule, invalid: `field ${unknown} is not known` };
       }),
+      masks: target.masks.map((mask) => ({
+        ...mask,
+        exemptions: mask.exemptions.filter(isKnownExemption),
+      })),
     })),
   };
   received.set(enforced, bundle);

@@ -48,7 +48,7 @@ export function fuzz<Values>(
       });
       if (given !== undefined) process.stdout.write(`${details.numRuns} cases: ${name}\n`);
       if (details.failed && details.counterexample !== null) {
-        throw new Error(fc.defaultReportMessage(details));
+        throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance });
       }
       // A property that never gets to its end shows nothing.
       expect(details.numRuns).toBeGreaterThan(0);
