@@ -166,7 +166,15 @@ describe('reviews', () => {
     expect(outcomes.filter((outcome) => outcome === 'Overloaded')).toHaveLength(400);
     expect(await invent(10, () => ({ sub: `${subject}-other` }), 'other')).toBe(10);
     clock.advance(1000);
-    expect(await invent(500, () => ({}), 'other')).toBe(20);
+    expect(await invent(500, () => ({}), 'gateway')).toBe(20);
+  });
+
+  test('who invents tokens in another’s name keeps out nobody who comes from elsewhere', async () => {
+    answer = async (one) => (one === token() ? good : undefined);
+    for (let attacker = 0; attacker < 30; attacker += 1) {
+      await invent(30, () => ({}), `10.0.0.${attacker}`);
+    }
+    expect((await reviews.review(token(), '10.0.1.1')).reviewed).toBe(good);
   });
 
   test('invented tokens of many names are asked for so often from one source, and others’ all the same', async () => {

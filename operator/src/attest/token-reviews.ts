@@ -46,10 +46,11 @@ export const keptMs = 5000;
 /** Of answers of either kind. */
 const maxKept = 10_000;
 
-/** At once, of all; of one ServiceAccount, as tokens claim it; and how many wait. */
+/** At once, of all; of one ServiceAccount, as tokens of one source claim it; and how many wait. */
 const slots = { slots: 32, perKey: 8, waiting: 256 };
 /** Of tokens that were not found good before. */
 const perSource = { burst: 400, perSecond: 100 };
+/** Likewise of one source: others claim a name in vain to keep out whose it is. */
 const perSubject = { burst: 100, perSecond: 20 };
 
 export class TokenReviews {
@@ -87,24 +88,29 @@ export class TokenReviews {
       onOutcome('Cached');
       return { reviewed: await asking, cached: true };
     }
-    // Who invents tokens spends the share of the source and of the name that it claims, but keeps nobody
-    // out whose token was found good before.
+    // Who invents tokens spends the share of its source, and there of the name that it claims, but keeps
+    // nobody out whose token was found good before, or who comes from elsewhere.
+    const party = JSON.stringify([source, claims.subject]);
     const mayAsk =
       good !== undefined ||
-      (this.#sources.take(source, nowMs) && this.#subjects.take(claims.subject, nowMs));
+      (this.#sources.take(source, nowMs) && this.#subjects.take(party, nowMs));
     if (!mayAsk) return this.#overloaded();
-    const answer = this.#ask(token, digest, claims).finally(() => this.#asking.delete(digest));
+    const answer = this.#ask(token, digest, claims, party).finally(() =>
+      this.#asking.delete(digest),
+    );
     this.#asking.set(digest, answer);
     return { reviewed: await answer, cached: false };
   }
 
+  /** `party`: whose share of the questions under way it takes. */
   async #ask(
     token: string,
     digest: string,
     claims: TokenClaims,
+    party: string,
   ): Promise<ReviewedToken | undefined> {
     const { ask, clock, onOutcome } = this.#options;
-    const release = await this.#slots.acquire(claims.subject);
+    const release = await this.#slots.acquire(party);
     if (release === undefined) return this.#overloaded();
     let reviewed: ReviewedToken | undefined;
     try {
