@@ -18,7 +18,7 @@ IMAGES := operator sidecar collector chaperone
 BUILD_IMAGE = $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration bench build chart images clean
+.PHONY: help demo test test-cluster types lint unit integration fuzz bench build chart images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -48,6 +48,9 @@ unit: $(INSTALLED) ## unit tests
 
 integration: $(INSTALLED) ## tests with processes, sockets and real databases
 	$(JEST) --selectProjects integration
+
+fuzz: $(INSTALLED) ## fuzz for SECONDS=60 each; ONLY=codec: some of it; a failure prints its seed
+	CHAPERONE_FUZZ_SECONDS=$(or $(SECONDS),60) $(JEST) --selectProjects integration --testPathPatterns 'test/fuzz/$(ONLY)'
 
 bench: $(INSTALLED) ## measure against direct connections
 	node test/bench/bench.ts

@@ -37,13 +37,19 @@ export class SpoolReader {
       const handle = await this.#handle(segment);
       const offset = segmentHeader.length + position - segment.start;
       let bytes = await readAt(handle, offset, Math.min(available, this.#batchBytes));
-      if (scanFrame(bytes, 0, bytes.length).kind === 'Incomplete' && bytes.length < available) {
+      const cut = scanFrame(bytes, 0, bytes.length).kind === 'Incomplete';
+      if (cut && bytes.length >= frameHeaderBytes && bytes.length < available) {
         const wanted = bytes.readUInt32LE(0) + frameHeaderBytes;
         bytes = await readAt(handle, offset, Math.min(available, wanted));
       }
       const whole = wholeFrames(bytes, false);
       if (whole.bytes > 0) return { frames: whole.frames, end: position + whole.bytes };
-      return this.#unreadable(segment, position, available, 'its checksum does not match');
+      // Cut off while we run: by then what stands before the cut has been read.
+      const shorter = scanFrame(bytes, 0, bytes.length).kind === 'Incomplete';
+      const cause = shorter
+        ? 'the file is shorter than what was written to it'
+        : 'its checksum does not match';
+      return this.#unreadable(segment, position, available, cause);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       return this.#unreadable(segment, position, available, reason);
@@ -93,13 +99,14 @@ function wholeFrames(
   }
 }
 
+/** Fewer bytes than asked for where the file ends before them. */
 async function readAt(handle: FileHandle, offset: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-    if (bytesRead === 0) throw new Error('the file is shorter than what was written to it');
+    if (bytesRead === 0) break;
     done += bytesRead;
   }
-  return bytes;
+  return bytes.subarray(0, done);
 }
