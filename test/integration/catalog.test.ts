@@ -106,6 +106,11 @@ describe.each(versions)('PostgreSQL %i', (version) => {
       cascadesTo: [],
       referencedBy: [find('order_items')?.oid],
     });
+    expect(find('products')?.dependents).toContain(find('order_items')?.oid);
+    expect(find('customers')?.dependents).toEqual(
+      expect.arrayContaining(['orders', 'customer_contacts'].map((name) => find(name)?.oid)),
+    );
+    expect(find('customers_pkey')).toMatchObject({ kind: 'i', indexOf: find('customers')?.oid });
     expect(find('orders')?.hasTriggers).toBe(true);
     expect(find('customers')).toMatchObject({
       hasTriggers: false,
@@ -302,7 +307,10 @@ describe.each(versions)('PostgreSQL %i', (version) => {
     'CREATE RULE quiet AS ON DELETE TO fresh DO INSTEAD NOTHING',
     'CREATE TRIGGER t AFTER DELETE ON fresh FOR EACH ROW EXECUTE FUNCTION record_order_change()',
     'CREATE TABLE heir () INHERITS (fresh)',
+    'CREATE POLICY p ON fresh USING (EXISTS (SELECT FROM heir))',
     'ALTER TABLE heir NO INHERIT fresh',
+    'CREATE SEQUENCE counter',
+    'ALTER SEQUENCE counter OWNED BY fresh.a',
     'ALTER TABLE events DETACH PARTITION events_later',
     'CREATE SCHEMA another',
     'ALTER TABLE fresh SET SCHEMA another',

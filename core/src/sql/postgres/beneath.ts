@@ -3,6 +3,7 @@ import type { CatalogRelation } from './catalog.ts';
 import type { OpenOperation } from './findings.ts';
 import { familyOf } from './lineage.ts';
 import { relationResource } from './names.ts';
+import { changeIndexed } from './reach.ts';
 import { isView } from './relations.ts';
 import type { Run } from './run.ts';
 import { type ViewAnalysis, viewOf } from './views.ts';
@@ -18,12 +19,14 @@ const writing: ReadonlySet<Verb> = new Set([
 ]);
 /** Verbs that concern a relation's partitions and children as well, but no rows of others. */
 const structural: ReadonlySet<Verb> = new Set([
+  'Create', // triggers and the like, which partitions get too
   'Alter',
   'Drop',
   'Grant',
   'Revoke',
   'Lock',
   'Maintain',
+  'System',
 ]);
 const reading: ReadonlySet<Verb> = new Set(['Select', 'CopyOut', 'Refresh']);
 
@@ -35,9 +38,12 @@ export function expandBeneath(run: Run): void {
   for (const operation of [...run.findings.operations.values()]) {
     const { relation, verb, reach } = operation;
     if (relation === undefined || reach !== 'Named' || operation.class === 'Catalog') continue;
-    if (reading.has(verb)) expandRead(run, operation, relation);
+    if (verb === 'Comment') changeIndexed(run, verb, relation);
+    else if (reading.has(verb)) expandRead(run, operation, relation);
     else if (writing.has(verb)) expandWrite(run, operation, relation);
     else if (structural.has(verb)) {
+      changeIndexed(run, verb, relation);
+      if (verb === 'Lock') lockBeneath(run, relation);
       for (const member of familyWithin(run, relation, operation.descendants)) {
         run.findings.add(verb, relationResource(run, member), {
           reach: 'Beneath',
@@ -45,6 +51,17 @@ export function expandBeneath(run: Run): void {
         });
       }
     }
+  }
+}
+
+/** LOCK of a view, and FOR UPDATE of its rows, lock what it reads. */
+function lockBeneath(run: Run, relation: CatalogRelation): void {
+  if (!isView(relation)) return;
+  const view = viewOf(run, relation);
+  reportView(run, relation, view);
+  for (const inner of view.operations) {
+    if (inner.relation === undefined || inner.class === 'Catalog') continue;
+    run.findings.add('Lock', inner.resource, { reach: 'Beneath', relation: inner.relation });
   }
 }
 

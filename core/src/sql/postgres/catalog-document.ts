@@ -37,6 +37,10 @@ export interface CatalogDocument {
   /** [relation, generated attnum, attnum that it is computed from]. */
   readonly generated: readonly (readonly [number, number, number])[];
   readonly constraintsWithCode: readonly number[];
+  /** [index, the relation that it is of]. */
+  readonly indexes: readonly (readonly [number, number])[];
+  /** [relation, what a DROP … CASCADE of it changes or drops: a relation, or 0 for what is none]. */
+  readonly dependents: readonly (readonly [number, number])[];
   readonly domains: readonly DomainRow[];
   readonly functions: readonly NameRow[];
   readonly operators: readonly NameRow[];
@@ -123,6 +127,8 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
   defaultsWithCode: pairs,
   generated: listOf(row(isNumber, isNumber, isNumber)),
   constraintsWithCode: listOf(isNumber),
+  indexes: pairs,
+  dependents: pairs,
   domains,
   functions: names,
   operators: names,

@@ -36,11 +36,15 @@ const firstUserOid = oid(16384);
 
 /** The fixed OIDs of system catalogs, by which pg_depend names them. */
 const catalogOid = {
+  type: oid(1247),
   proc: oid(1255),
   relation: oid(1259),
   attrdef: oid(2604),
   constraint: oid(2606),
   operator: oid(2617),
+  rewrite: oid(2618),
+  trigger: oid(2620),
+  policy: oid(3256),
 };
 
 /** Schemas that this session can name: not other sessions' temporary ones, and no TOAST. */
@@ -79,6 +83,33 @@ const relation = array(
   `CASE WHEN ${is('r.relkind', 'vm')} AND r.oid ${ge} ${firstUserOid} THEN pg_catalog.pg_get_viewdef(r.oid) END`,
 );
 const relationsWithColumns = `relations AS r LEFT JOIN columns AS c ON (c.attrelid ${eq} r.oid)`;
+
+/**
+ * What goes or changes with a relation or its row type under CASCADE: views by their rule, tables by a key, a default,
+ * a trigger or a policy, sequences that belong to it; anything else is no relation. What is the relation's own
+ * (dependent = referenced) and its children, which have a list of their own, are left out.
+ */
+const dependents = `
+  (SELECT DISTINCT o.relation AS referenced,
+     COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) AS dependent
+   FROM pg_catalog.pg_depend AS d
+     JOIN (SELECT ${catalogOid.relation} AS class, r.oid AS object, r.oid AS relation FROM relations AS r WHERE r.oid ${ge} ${firstUserOid}
+       UNION ALL
+       SELECT ${catalogOid.type}, t.oid, t.typrelid FROM pg_catalog.pg_type AS t
+         WHERE t.typrelid ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}
+       UNION ALL
+       SELECT ${catalogOid.type}, t.typarray, t.typrelid FROM pg_catalog.pg_type AS t
+         WHERE t.typrelid ${ne} ${oid(0)} AND t.typarray ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}) AS o
+       ON (d.refclassid ${eq} o.class AND d.refobjid ${eq} o.object)
+     LEFT JOIN pg_catalog.pg_rewrite AS w ON (d.classid ${eq} ${catalogOid.rewrite} AND w.oid ${eq} d.objid)
+     LEFT JOIN pg_catalog.pg_constraint AS k ON (d.classid ${eq} ${catalogOid.constraint} AND k.oid ${eq} d.objid)
+     LEFT JOIN pg_catalog.pg_attrdef AS f ON (d.classid ${eq} ${catalogOid.attrdef} AND f.oid ${eq} d.objid)
+     LEFT JOIN pg_catalog.pg_trigger AS g ON (d.classid ${eq} ${catalogOid.trigger} AND g.oid ${eq} d.objid)
+     LEFT JOIN pg_catalog.pg_policy AS p ON (d.classid ${eq} ${catalogOid.policy} AND p.oid ${eq} d.objid)
+     LEFT JOIN relations AS s ON (d.classid ${eq} ${catalogOid.relation} AND s.oid ${eq} d.objid AND s.relkind ${eq} ${letter('S')})
+   WHERE (d.deptype ${eq} ${letter('n')} OR s.oid IS NOT NULL)
+     AND NOT (d.classid ${eq} ${catalogOid.relation} AND d.objsubid ${eq} 0::pg_catalog.int4 AND s.oid IS NULL)
+     AND COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) ${ne} o.relation) AS x`;
 
 /** Domains with their base and whether a check of theirs is somebody's code. */
 const domains = (which: string): string =>
@@ -170,6 +201,16 @@ const document = object({
       SELECT r.oid FROM relations AS r JOIN code AS d ON (d.objid ${eq} r.oid)
         WHERE d.classid ${eq} ${catalogOid.relation} AND NOT ${is('r.relkind', 'iI')}) AS x`,
   ),
+  indexes: list(
+    array(int8('x.indexrelid'), int8('x.indrelid')),
+    'x.indexrelid',
+    `pg_catalog.pg_index AS x JOIN relations AS r ON (r.oid ${eq} x.indexrelid) WHERE r.oid ${ge} ${firstUserOid}`,
+  ),
+  dependents: list(
+    array(int8('x.referenced'), int8('x.dependent')),
+    'x.referenced, x.dependent',
+    dependents,
+  ),
   domains: domains(ge),
   functions: named('pg_catalog.pg_proc', 'pro'),
   operators: named('pg_catalog.pg_operator', 'opr'),
@@ -250,6 +291,8 @@ const fingerprinted = [
   versions('i', `pg_catalog.pg_inherits AS i JOIN relations AS r ON (r.oid ${eq} i.inhrelid)`),
   versions('k', `pg_catalog.pg_constraint AS k WHERE k.oid ${ge} ${firstUserOid}`),
   versions('g', `pg_catalog.pg_trigger AS g WHERE NOT g.tgisinternal`),
+  versions('p', 'pg_catalog.pg_policy AS p'),
+  versions('q', 'pg_catalog.pg_sequence AS q'),
   versions('f', `pg_catalog.pg_attrdef AS f WHERE f.oid ${ge} ${firstUserOid}`),
   ...(['proc', 'operator', 'type'] as const).map((kind) => {
     const prefix = { proc: 'pro', operator: 'opr', type: 'typ' }[kind];

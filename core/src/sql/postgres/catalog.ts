@@ -35,6 +35,13 @@ export interface CatalogRelation {
   readonly children: readonly number[];
   /** Relations whose rows a DELETE (or key UPDATE) here changes by ON DELETE/UPDATE CASCADE, SET NULL, SET DEFAULT. */
   readonly cascadesTo: readonly number[];
+  /** Of an index: the relation that it is of. */
+  readonly indexOf?: number;
+  /**
+   * Relations that lose something, or go, when this one is dropped with CASCADE: views over it, tables whose keys,
+   * defaults, triggers or policies name it, its sequences. 0 among them stands for what is no relation.
+   */
+  readonly dependents: readonly number[];
   /** Relations with a foreign key to this one, whatever its actions: what TRUNCATE … CASCADE empties. */
   readonly referencedBy: readonly number[];
   readonly hasTriggers: boolean;
@@ -61,6 +68,8 @@ export interface Catalog {
   readonly hasEventTriggers: boolean;
   relationByOid(oid: number): CatalogRelation | undefined;
   relation(schema: string, name: string): CatalogRelation | undefined;
+  /** All that initdb did not make. */
+  relations(): Iterable<CatalogRelation>;
   /**
    * Schemas with a function or aggregate of that name that initdb did not make; pg_catalog itself among
    * them where somebody added one.

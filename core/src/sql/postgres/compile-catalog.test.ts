@@ -21,6 +21,8 @@ const empty = {
   defaultsWithCode: [],
   generated: [],
   constraintsWithCode: [],
+  indexes: [],
+  dependents: [],
   domains: [],
   functions: [],
   operators: [],
@@ -78,11 +80,19 @@ describe('compileCatalog', () => {
       defaultsWithCode: [[1, 2]],
       generated: [[3, 2, 1]],
       constraintsWithCode: [1],
+      indexes: [[3, 1]],
+      dependents: [
+        [1, 2],
+        [1, 0],
+        [1, 2],
+        [7, 1],
+      ],
     });
     expect(catalog.relationByOid(1)).toMatchObject({
       children: [2],
       cascadesTo: [2],
       referencedBy: [2, 3],
+      dependents: [2, 0],
       hasTriggers: false,
       hasConstraintFunctions: true,
       columns: [{ hasDefault: false }, { hasDefault: true }],
@@ -90,6 +100,7 @@ describe('compileCatalog', () => {
     expect(catalog.relationByOid(2)).toMatchObject({ parents: [1], hasTriggers: true });
     expect(catalog.relationByOid(3)).toMatchObject({
       hasRules: true,
+      indexOf: 1,
       columns: [{}, { generatedFrom: [1] }],
     });
   });

@@ -11,6 +11,7 @@ interface OpenRelation extends Mutable<Omit<CatalogRelation, 'columns'>> {
   readonly children: number[];
   readonly cascadesTo: number[];
   readonly referencedBy: number[];
+  readonly dependents: number[];
 }
 
 /** The part that is the same in every database of one server version. */
@@ -70,6 +71,7 @@ export function compileCatalog(json: string): Catalog {
     relationByOid: (oid) => relations.get(oid) ?? system.relations.get(oid),
     relation: (schema, name) =>
       byName.get(schema)?.get(name) ?? system.byName.get(schema)?.get(name),
+    relations: () => relations.values(),
     functionSchemas: (name) => functions.get(name) ?? [],
     operatorSchemas: (name) => operators.get(name) ?? [],
     typeSchemas: (name) => types.get(name) ?? [],
@@ -123,6 +125,7 @@ function readRelations(
       children: [],
       cascadesTo: [],
       referencedBy: [],
+      dependents: [],
       hasTriggers: false,
       hasRules: false,
       hasRowSecurity,
@@ -145,6 +148,13 @@ function connect(
     const relation = relations.get(referenced);
     add(relation?.referencedBy, referencing);
     if (cascades) add(relation?.cascadesTo, referencing);
+  }
+  for (const [index, of] of document.indexes) {
+    const relation = relations.get(index);
+    if (relation !== undefined) relation.indexOf = of;
+  }
+  for (const [oid, dependent] of document.dependents) {
+    add(relations.get(oid)?.dependents, dependent);
   }
   for (const oid of document.triggers) set(relations.get(oid), 'hasTriggers');
   for (const oid of document.rules) set(relations.get(oid), 'hasRules');

@@ -156,7 +156,10 @@ function reference(run: Run, name: RangeVar, read: boolean): void {
   }
   const { relation } = resolved;
   if (read) readRelation(run, relation, false);
-  else run.findings.add('Alter', relationResource(run, relation), { relation });
+  else {
+    // A new partition is carved out of the default one.
+    run.findings.add('Alter', relationResource(run, relation), { relation, descendants: true });
+  }
 }
 
 function checkConstraint(run: Run, constraint: Record<string, unknown>): void {

@@ -1,6 +1,7 @@
 import type { ObjectType, RangeVar } from 'libpg-query';
 import type { Verb } from '../operation.ts';
 import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
+import type { CatalogRelation } from './catalog.ts';
 import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
 import { newResource, written } from './names.ts';
@@ -9,8 +10,10 @@ import {
   type NamedObject,
   namedObject,
   rangeObject,
+  relationOf,
   schemaObject,
 } from './objects.ts';
+import { dropDependents, rebuildKeys } from './reach.ts';
 import type { Run } from './run.ts';
 import { createFrom } from './select-into.ts';
 import { analyzeInner, type StatementHandlers } from './statement.ts';
@@ -67,23 +70,29 @@ export const ddlHandlers: StatementHandlers = {
     return undefined;
   },
   CreateSeqStmt: (run, body) => {
-    run.ignore(body.options);
+    alterOwning(run, body.options);
     createNamed(run, body.sequence);
     return undefined;
   },
   AlterSeqStmt: (run, body) => {
-    run.ignore(body.options);
+    alterOwning(run, body.options);
     alterNamed(run, body.sequence);
     return undefined;
   },
   AlterTableStmt: (run, body) => {
     const table = alterNamed(run, body.relation);
     analyzeDefinition(run, table?.relation, [body.cmds]);
+    if (table?.relation !== undefined) alterDependents(run, table.relation, body.cmds);
     return undefined;
   },
   RenameStmt: (run, body) => {
+    if (body.renameType === 'OBJECT_SCHEMA') {
+      // Rules go by name: all that stands in it is taken from under them.
+      run.unknown('another name for a schema');
+    }
     const object = alterObject(run, body.renameType, body.relation, body.object);
     const { relation } = object ?? {};
+    if (body.behavior === 'DROP_CASCADE' && relation?.kind === 'c') dropDependents(run, relation);
     if (object === undefined) return undefined;
     const { catalog } = run.context;
     if (isRelationType(body.renameType)) {
@@ -157,6 +166,11 @@ export const ddlHandlers: StatementHandlers = {
     return createInSchema(run, undefined, body.domainname);
   },
   AlterDomainStmt: (run, body) => {
+    if (validating.has(body.subtype ?? '')) {
+      // It reads every table that has a column of the domain, and tells whether a value is unfit.
+      run.unknown('a domain whose values are checked');
+    }
+    if (body.behavior === 'DROP_CASCADE') run.unknown('a change of a domain with CASCADE');
     analyzeDefinition(run, undefined, [body.def]);
     return alterInSchema(run, body.typeName);
   },
@@ -177,6 +191,7 @@ export const ddlHandlers: StatementHandlers = {
     analyzeDefinition(run, undefined, [body.relations, body.exprs]);
     run.ignore(body.stat_types);
     if (body.defnames !== undefined) createInSchema(run, undefined, body.defnames);
+    else changed(run, 'Create', wholeDatabase(run));
     return undefined;
   },
   AlterStatsStmt: (run, body) => {
@@ -189,6 +204,33 @@ export const ddlHandlers: StatementHandlers = {
   CreatePolicyStmt: (run, body) => attach(run, body, body.table),
   AlterPolicyStmt: (run, body) => attach(run, body, body.table),
 };
+
+/** AlterDomainStmt.subtype: SET NOT NULL, ADD and VALIDATE CONSTRAINT. */
+const validating: ReadonlySet<string> = new Set(['O', 'C', 'V']);
+
+/** ALTER TABLE … CASCADE takes along what hangs on the part; keys of other tables follow a column's type. */
+function alterDependents(
+  run: Run,
+  relation: CatalogRelation,
+  commands: readonly Node[] | undefined,
+): void {
+  for (const node of commands ?? []) {
+    const command = bodyOf(node, 'AlterTableCmd');
+    if (command?.behavior === 'DROP_CASCADE') dropDependents(run, relation);
+    if (command?.subtype === 'AT_AlterColumnType') rebuildKeys(run, relation);
+  }
+}
+
+/** The table whose column a sequence is OWNED BY. */
+function alterOwning(run: Run, options: readonly Node[] | undefined): void {
+  run.ignore(options);
+  for (const node of options ?? []) {
+    const option = bodyOf(node, 'DefElem');
+    if (option?.defname !== 'owned_by') continue;
+    const owner = nameParts(bodyOf(option.arg, 'List')?.items).slice(0, -1);
+    if (owner.length > 0) changed(run, 'Alter', relationOf(run, owner), 'the owner of a sequence');
+  }
+}
 
 /** Reports a change of a definition; without an object, of something that is not understood. */
 export function changed(
@@ -311,7 +353,12 @@ function drop(run: Run, body: Body<'DropStmt'>): void {
   for (const node of body.objects ?? []) {
     const object = namedObject(run, body.removeType, node);
     changed(run, object === undefined ? 'System' : 'Drop', object ?? wholeDatabase(run));
-    if (cascade && !isRelationType(body.removeType)) {
+    if (body.removeType === 'OBJECT_EXTENSION') {
+      run.unknown('what an extension holds is not named by dropping it');
+    }
+    if (cascade && object?.relation !== undefined && isRelationType(body.removeType)) {
+      dropDependents(run, object.relation);
+    } else if (cascade && !isRelationType(body.removeType)) {
       run.unknown(
         `DROP … CASCADE of ${stringOf(node) ?? object?.resource.join('.') ?? 'an object'}`,
       );

@@ -110,7 +110,7 @@ function fromSubselect(
     fields = analyzeSelect(run, select, outer);
   }
   // Rows of a sub-query without FROM of its own are still one row a join partner.
-  return plainItem(run, fields, body.alias, undefined);
+  return { ...plainItem(run, fields, body.alias, undefined), subquery: true };
 }
 
 /** A function in FROM; its columns come from all of its arguments. */

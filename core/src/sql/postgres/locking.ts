@@ -17,14 +17,22 @@ export function lockRelations(run: Run, scope: Scope, clauses: readonly Node[] |
     const names = clause.lockedRels?.map((name) => bodyOf(name, 'RangeVar')?.relname);
     for (const item of scope.items) {
       if (names !== undefined && (!item.named || !names.includes(item.alias))) continue;
-      for (const entry of entriesOf(item)) lock(run, entry);
+      for (const entry of entriesOf(run, item)) lock(run, entry);
     }
   }
 }
 
-/** The relation itself, or those that a sub-query or join passes on: the lock goes through to them. */
-function entriesOf(item: Item): readonly OpenOperation[] {
+/**
+ * The relation itself, or those that a join passes on: the lock goes through to them. Of a sub-query it is not told
+ * which relations it reads, so each that the statement has read so far counts.
+ */
+function entriesOf(run: Run, item: Item): readonly OpenOperation[] {
   if (item.entry !== undefined) return [item.entry];
+  if (item.subquery === true) {
+    return [...run.findings.operations.values()].filter(
+      ({ verb, relation }) => verb === 'Select' && relation !== undefined,
+    );
+  }
   const entries = new Set<OpenOperation>();
   for (const field of item.fields) if (field.entry !== undefined) entries.add(field.entry);
   return [...entries];

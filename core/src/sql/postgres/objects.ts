@@ -85,7 +85,7 @@ export function namedObject(
 }
 
 /** A relation by its parts; one that is not there is named as if it were to be created. */
-function relationOf(run: Run, parts: readonly string[]): NamedObject | undefined {
+export function relationOf(run: Run, parts: readonly string[]): NamedObject | undefined {
   const [relname, schemaname, catalogname] = [...parts].reverse();
   if (relname === undefined || parts.length > 3) return undefined;
   return rangeObject(run, {

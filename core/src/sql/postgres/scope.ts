@@ -27,6 +27,8 @@ export interface Item {
   readonly systemColumns: boolean;
   readonly named: boolean;
   readonly columnsVisible: boolean;
+  /** A sub-query in FROM: FOR UPDATE goes through to what it reads. */
+  readonly subquery?: boolean;
 }
 
 /** A WITH query: its columns once it is analyzed, and the way to get there. */

@@ -7,6 +7,7 @@ import type { Run } from './run.ts';
 import type { Field } from './scope.ts';
 import { analyzeSelectInto } from './select-into.ts';
 import { sessionHandlers } from './session-statements.ts';
+import { systemHandlers } from './system-statements.ts';
 import { utilityHandlers } from './utility.ts';
 import { analyzeDelete, analyzeInsert, analyzeMerge, analyzeUpdate } from './write.ts';
 
@@ -50,6 +51,7 @@ export function analyzeStatement(run: Run, node: Node): Returned {
   const handler = (dataHandlers[tag] ??
     sessionHandlers[tag] ??
     utilityHandlers[tag] ??
+    systemHandlers[tag] ??
     ddlHandlers[tag]) as ((run: Run, body: object) => Returned) | undefined;
   const body = (node as Record<string, object>)[tag] as object;
   if (handler === undefined) {

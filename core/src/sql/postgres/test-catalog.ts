@@ -10,6 +10,9 @@ export interface TestRelation {
   readonly parents?: readonly string[];
   readonly cascadesTo?: readonly string[];
   readonly referencedBy?: readonly string[];
+  /** `schema.relation`, or '' for what is no relation. */
+  readonly dependents?: readonly string[];
+  readonly indexOf?: string;
   readonly defaults?: readonly string[];
   /** Generated column → the columns that it is computed from. */
   readonly generated?: Readonly<Record<string, readonly string[]>>;
@@ -75,6 +78,8 @@ export function catalogOf(description: TestCatalog): Catalog {
         .map(oidOf),
       cascadesTo: (test.cascadesTo ?? []).map(oidOf),
       referencedBy: (test.referencedBy ?? []).map(oidOf),
+      dependents: (test.dependents ?? []).map((other) => (other === '' ? 0 : oidOf(other))),
+      ...(test.indexOf === undefined ? undefined : { indexOf: oidOf(test.indexOf) }),
       hasTriggers: test.triggers ?? false,
       hasRules: test.rules ?? false,
       hasRowSecurity: test.rowSecurity ?? false,
@@ -92,6 +97,7 @@ export function catalogOf(description: TestCatalog): Catalog {
     isPrivate: false,
     hasEventTriggers: description.eventTriggers ?? false,
     relationByOid: (oid) => byOid.get(oid),
+    relations: () => relations,
     relation: (schema, name) => byName.get(`${schema}.${name}`),
     functionSchemas: (name) => description.functions?.[name] ?? [],
     operatorSchemas: (name) => description.operators?.[name] ?? [],

@@ -7,6 +7,7 @@ import { changed, wholeDatabase } from './ddl.ts';
 import { analyzeEach } from './expressions.ts';
 import { relationResource, resolveRelation, written } from './names.ts';
 import { namedObject, rangeObject, schemaObject } from './objects.ts';
+import { eachRelation } from './reach.ts';
 import type { Run } from './run.ts';
 import { newScope } from './scope.ts';
 import type { StatementHandlers } from './statement.ts';
@@ -39,7 +40,7 @@ export const utilityHandlers: StatementHandlers = {
   },
   VacuumStmt: (run, body) => {
     run.ignore(body.options);
-    if (body.rels === undefined) run.findings.add('Maintain', [run.context.database]);
+    if (body.rels === undefined) maintain(run, undefined);
     for (const node of body.rels ?? []) {
       const item = bodyOf(node, 'VacuumRelation');
       if (item === undefined) continue;
@@ -56,7 +57,7 @@ export const utilityHandlers: StatementHandlers = {
   },
   ReindexStmt: (run, body) => {
     run.ignore(body.params);
-    maintain(run, body.relation);
+    maintain(run, body.relation, body.kind === 'REINDEX_OBJECT_SCHEMA' ? body.name : undefined);
     return undefined;
   },
   RefreshMatViewStmt: (run, body) => {
@@ -101,7 +102,12 @@ export const utilityHandlers: StatementHandlers = {
       if (name !== undefined) {
         changed(run, verb, rangeObject(run, name), `relation ${written(name)}`);
       } else if (body.targtype === 'ACL_TARGET_ALL_IN_SCHEMA') {
-        run.findings.add(verb, [database, stringOf(node) ?? '']);
+        const schema = stringOf(node) ?? '';
+        run.findings.add(verb, [database, schema]);
+        const kinds = body.objtype === 'OBJECT_TABLE' ? 'rpvmf' : 'S';
+        if (body.objtype === 'OBJECT_TABLE' || body.objtype === 'OBJECT_SEQUENCE') {
+          eachRelation(run, verb, kinds, schema);
+        }
       } else {
         changed(run, verb, namedObject(run, body.objtype, node) ?? wholeDatabase(run));
       }
@@ -130,74 +136,6 @@ export const utilityHandlers: StatementHandlers = {
     return undefined;
   },
 };
-
-/** Statements about the server, the cluster or what stands in no schema: class Admin, whatever they say. */
-const systemStatements = [
-  'AlterCollationStmt',
-  'AlterDatabaseRefreshCollStmt',
-  'AlterDatabaseSetStmt',
-  'AlterDatabaseStmt',
-  'AlterEventTrigStmt',
-  'AlterExtensionContentsStmt',
-  'AlterExtensionStmt',
-  'AlterFdwStmt',
-  'AlterForeignServerStmt',
-  'AlterOpFamilyStmt',
-  'AlterOperatorStmt',
-  'AlterPublicationStmt',
-  'AlterRoleSetStmt',
-  'AlterRoleStmt',
-  'AlterSubscriptionStmt',
-  'AlterSystemStmt',
-  'AlterTSConfigurationStmt',
-  'AlterTSDictionaryStmt',
-  'AlterTableMoveAllStmt',
-  'AlterTableSpaceOptionsStmt',
-  'AlterUserMappingStmt',
-  'CheckPointStmt',
-  'CreateAmStmt',
-  'CreateCastStmt',
-  'CreateConversionStmt',
-  'CreateEventTrigStmt',
-  'CreateExtensionStmt',
-  'CreateFdwStmt',
-  'CreateForeignServerStmt',
-  'CreateOpClassStmt',
-  'CreateOpFamilyStmt',
-  'CreatePLangStmt',
-  'CreatePublicationStmt',
-  'CreateRoleStmt',
-  'CreateSubscriptionStmt',
-  'CreateTableSpaceStmt',
-  'CreateTransformStmt',
-  'CreateUserMappingStmt',
-  'CreatedbStmt',
-  'DropOwnedStmt',
-  'DropRoleStmt',
-  'DropSubscriptionStmt',
-  'DropTableSpaceStmt',
-  'DropUserMappingStmt',
-  'DropdbStmt',
-  'ImportForeignSchemaStmt',
-  'LoadStmt',
-  'ReassignOwnedStmt',
-  'SecLabelStmt',
-] as const;
-
-const systemHandlers: StatementHandlers = Object.fromEntries(
-  systemStatements.map((tag) => [
-    tag,
-    (run: Run, body: object) => {
-      for (const child of Object.values(body)) {
-        if (typeof child === 'object' && child !== null) run.ignore(child as object);
-      }
-      run.findings.add('System', [run.context.database]);
-      run.effects = { ...run.effects, catalog: true, resolution: true };
-      return undefined;
-    },
-  ]),
-);
-Object.assign(utilityHandlers, systemHandlers);
 
 /** The names of a list of relations, each visited. */
 function rangeVars(run: Run, nodes: readonly Node[] | undefined): RangeVar[] {
@@ -245,10 +183,11 @@ function truncateReferring(run: Run, relation: CatalogRelation): void {
   }
 }
 
-/** VACUUM, ANALYZE, CLUSTER, REINDEX: of a relation, or of the whole database. */
-function maintain(run: Run, name: RangeVar | undefined): void {
+/** VACUUM, ANALYZE, CLUSTER, REINDEX: of a relation, of a schema, or of the whole database. */
+function maintain(run: Run, name: RangeVar | undefined, schema?: string): void {
   if (name === undefined) {
     run.findings.add('Maintain', [run.context.database]);
+    eachRelation(run, 'Maintain', 'rpm', schema);
     return;
   }
   run.visit(name);
