@@ -4,6 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { isUuid } from '@chaperone/core/events/uuid.ts';
+import { FairSlots } from '@chaperone/runtime/limits/fair-slots.ts';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { RequestProblem } from '../policy-api/problems.ts';
 import type { TokenBearer } from '../policy-api/tokens.ts';
@@ -49,8 +50,8 @@ const kinds = {
   },
 } as const satisfies Record<string, Kind>;
 
-/** Bodies in memory at once. */
-const maxConcurrent = 8;
+/** Bodies in memory at once, and of these a namespace's: whoever sends slowly keeps out no other tenant. */
+const bodies = { slots: 8, perKey: 4, waiting: 64 };
 
 type RelayRequest = FastifyRequest<{
   Params: { id: string } | { digest: string };
@@ -59,7 +60,7 @@ type RelayRequest = FastifyRequest<{
 
 export function relayRoutes(server: FastifyInstance, parts: RelayRouteParts): void {
   const { relay, verifyIngest, tokenOf } = parts;
-  let underWay = 0;
+  const slots = new FairSlots(bodies);
 
   const take =
     ({ kind, contentType, isName, maxBytes }: Kind) =>
@@ -78,13 +79,13 @@ export function relayRoutes(server: FastifyInstance, parts: RelayRouteParts): vo
       if (type !== contentType || encoding !== 'gzip') {
         throw new RequestProblem(415, 'CHP-7001', `A body of ${contentType} in gzip is needed.`);
       }
-      if (underWay >= maxConcurrent) throw full();
-      underWay += 1;
+      const release = await slots.acquire(namespace);
+      if (release === undefined) throw full();
       try {
         const body = await readBody(request, maxBytes);
         if (!relay.take({ kind, name, source, namespace, token }, body)) throw full();
       } finally {
-        underWay -= 1;
+        release();
       }
       return reply.code(202).send({ handedOver: true });
     };

@@ -65,14 +65,23 @@ describe('a relay’s store', () => {
       while (store.take(batch({ source, namespace }), kibibytes(10))) taken += 1;
       return taken;
     };
-    // 7/8 of 1 MiB are 896 KiB: 112 for a source, 448 for a namespace. Each batch is 10 KiB and its header.
+    // 7/8 of 1 MiB are 896 KiB: 112 for a source, 448 for a namespace. Each batch takes 12 KiB, in whole pages.
     expect(['a', 'b', 'c', 'd', 'e', 'f'].map((source) => fill(source, 'n'))).toEqual([
-      11, 11, 11, 11, 0, 0,
+      9, 9, 9, 9, 1, 0,
     ]);
     const others = Array.from({ length: 9 }, (_, at) => fill(`x${at}`, `other-${at}`));
     expect(others.reduce((sum, taken) => sum + taken, 0)).toBeLessThan(50);
     expect(others.at(-1)).toBe(0);
     expect(store.heldBytes).toBeLessThanOrEqual((mebibyte * 7) / 8);
+  });
+
+  test('counts a small batch as what its file takes', () => {
+    const store = new RelayStore(directory, mebibyte);
+    let taken = 0;
+    while (store.take(batch(), Buffer.alloc(0))) taken += 1;
+    // 112 KiB for a source, 4 KiB for each.
+    expect([taken, store.heldBytes]).toEqual([28, 112 * 1024]);
+    expect(new RelayStore(directory, mebibyte).heldBytes).toBe(112 * 1024);
   });
 
   test('has room for gaps when it is full, and not for any number of them', () => {

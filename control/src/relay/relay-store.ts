@@ -30,7 +30,7 @@ export interface RelayedBatch {
 
 export interface RelayEntry extends RelayedBatch {
   readonly path: string;
-  /** Of the file. */
+  /** That the file takes. */
   readonly bytes: number;
 }
 
@@ -40,6 +40,8 @@ const namespaceShare = 1 / 2;
 /** Room that announcements of gaps have for themselves, and one program of it. */
 const gapShare = 1 / 8;
 const gapBytesPerSource = 64 * 1024;
+/** What a file takes is a multiple of this: in memory, small ones would otherwise take several times the bound. */
+const pageBytes = 4096;
 const entryForm = /^\d{12}\.batch$/;
 
 /**
@@ -65,7 +67,7 @@ export class RelayStore {
         rmSync(path, { force: true, recursive: true });
         continue;
       }
-      this.#add({ ...batch, path, bytes: statSync(path).size });
+      this.#add({ ...batch, path, bytes: inPages(statSync(path).size) });
       this.#last = Number(name.slice(0, 12));
     }
   }
@@ -82,7 +84,7 @@ export class RelayStore {
   /** False: there is no room for it. Throws what the file system throws. */
   take(batch: RelayedBatch, body: Uint8Array): boolean {
     const header = Buffer.from(`${JSON.stringify(batch)}\n`);
-    const bytes = header.length + body.length;
+    const bytes = inPages(header.length + body.length);
     if (!this.#fits(batch, bytes)) return false;
     const name = `${String(this.#last + 1).padStart(12, '0')}.batch`;
     const path = join(this.#directory, name);
@@ -146,6 +148,8 @@ export class RelayStore {
     return bytes;
   }
 }
+
+const inPages = (bytes: number): number => Math.ceil(bytes / pageBytes) * pageBytes;
 
 /** A line of JSON, then the body. */
 function readEntry(
