@@ -39,7 +39,10 @@ export class SnapshotFiles implements UploadStore {
     this.#known.add(digest);
     if (this.#stored.has(digest)) return;
     const path = this.#path(digest);
+    const bytes = Buffer.byteLength(text);
     try {
+      // Policies may change for as long as the collector is away: the room is the events'.
+      if (!this.#spool.fits(bytes)) throw new Error('the spool holds its bound');
       writeFileSync(`${path}.tmp`, text, { mode: 0o600 });
       renameSync(`${path}.tmp`, path);
     } catch (cause) {
@@ -47,7 +50,7 @@ export class SnapshotFiles implements UploadStore {
       this.#onFailure(cause);
       return;
     }
-    this.#add(digest, Buffer.byteLength(text));
+    this.#add(digest, bytes);
     this.onStored(digest);
   }
 
