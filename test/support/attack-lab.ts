@@ -5,6 +5,7 @@
  */
 
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
+import type { ServerTls } from '@chaperone/sidecar/protocols/postgres/handshake/server-tls.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { identity, masking, policy, type Resource, TestChaperone } from './chaperone.ts';
 import { type PostgresVersion, startPostgres, type TestPostgres } from './postgres.ts';
@@ -68,6 +69,8 @@ export interface LabOptions {
   readonly target?: Resource;
   readonly login?: { readonly username: string; readonly password: string };
   readonly logger?: Logger;
+  /** Callers are offered TLS. */
+  readonly tls?: ServerTls;
   /** Where the product finds the server, if not where it is: a test may stand in between. */
   readonly through?: (postgres: TestPostgres) => Promise<number>;
 }
@@ -95,6 +98,7 @@ export class AttackLab {
       ...(options.target && { target: options.target }),
       ...(options.login && { login: options.login }),
       ...(options.logger && { logger: options.logger }),
+      ...(options.tls && { tls: options.tls }),
     });
     return new AttackLab(postgres, chaperone);
   }
