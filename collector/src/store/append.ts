@@ -91,8 +91,10 @@ export function appender(database: DatabaseSync): (batch: Batch) => AppendResult
     const putParts = ({ seq, facts, parts }: IncomingEvent) => {
       for (const part of parts) {
         const digest = facts.digests[part.name] as string;
+        // Base64 that was checked to be what its bytes give comes back as it was.
+        const content = part.name === 'result' ? Buffer.from(part.content, 'base64') : part.content;
         const { changes, lastInsertRowid } = putPart[part.name].run(
-          ...([id, seq, digest, part.salt, part.content, receivedMs] as const),
+          ...([id, seq, digest, part.salt, content, receivedMs] as const),
         );
         if (part.name === 'statement' && changes > 0) putSearch.run(lastInsertRowid, part.content);
       }

@@ -93,12 +93,12 @@ CREATE TABLE snapshots (
 ) STRICT;
 `;
 
-/** A small recorded result is a part of its event. No earlier event has one. */
+/** A small recorded result is a part of its event; its content stands decoded. No earlier event has one. */
 const resultParts = `
 ALTER TABLE events ADD COLUMN result_digest TEXT;
 CREATE TABLE part_result (
   id INTEGER PRIMARY KEY AUTOINCREMENT, session TEXT NOT NULL, seq INTEGER NOT NULL,
-  digest TEXT NOT NULL, salt BLOB NOT NULL, content TEXT NOT NULL, received_ms INTEGER NOT NULL,
+  digest TEXT NOT NULL, salt BLOB NOT NULL, content BLOB NOT NULL, received_ms INTEGER NOT NULL,
   UNIQUE (session, seq, digest)
 ) STRICT;
 CREATE INDEX part_result_received ON part_result (received_ms);

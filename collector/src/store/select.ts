@@ -324,8 +324,9 @@ export function selectResult(
       `SELECT p.content, p.salt FROM events e JOIN sessions s ON s.id = e.session
        LEFT JOIN part_result p ON p.session = e.session AND p.seq = e.seq AND p.digest = e.result_digest ${where}`,
     )
-    .get(...where.values) as { content: string | null; salt: Uint8Array | null } | undefined;
+    .get(...where.values) as { content: Uint8Array | null; salt: Uint8Array | null } | undefined;
   if (row === undefined) return undefined;
-  if (row.content === null || row.salt === null) return { state: 'Purged' };
-  return { state: 'Kept', salt: row.salt, content: row.content };
+  const { content, salt } = row;
+  if (content === null || salt === null) return { state: 'Purged' };
+  return { state: 'Kept', salt, content: Buffer.from(content).toString('base64') };
 }

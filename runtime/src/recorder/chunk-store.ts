@@ -12,22 +12,30 @@ import {
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { zstdCompress, zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { maxChunkBytes } from '@chaperone/core/events/recording.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import type { Spool } from './spool.ts';
 
 const compress = promisify(zstdCompress);
+/** The fastest level makes rows no larger than the default one; and a chunk comes out in one step. */
+const compression = {
+  params: { [constants.ZSTD_c_compressionLevel]: 1 },
+  chunkSize: maxChunkBytes,
+};
 /** A file takes at least this much of the volume. */
 const blockBytes = 4096;
 /** Chunks compressed and written in the background; the next one is written before `put` returns. */
 const maxPending = 16;
+/** Buffers of whole chunks kept for the next ones: first touching fresh memory costs as much as hashing it. */
+const maxSpareBuffers = 8;
 const retryMs = 1000;
 const chunkName = /^([0-9a-f]{64})\.zst$/;
 
 interface Pending {
   readonly digest: string;
-  readonly bytes: Uint8Array;
+  readonly bytes: Buffer;
   readonly reservedBytes: number;
 }
 
@@ -38,6 +46,7 @@ export class ChunkStore {
   readonly #clock: Clock;
   readonly #onFailure: (cause: unknown) => void;
   readonly #pending = new Set<Pending>();
+  readonly #spare: Buffer[] = [];
   #stuck: Pending[] = [];
   #retry: Timer | undefined;
   #waiting: { readonly chunks: Set<Pending>; readonly callback: () => void }[] = [];
@@ -81,11 +90,16 @@ export class ChunkStore {
     return new ChaperoneError('CHP-4007', `the spool holds its bound of ${maxBytes} bytes`);
   }
 
+  /** A buffer of `maxChunkBytes`, to be given to `put`. */
+  takeBuffer(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(maxChunkBytes);
+  }
+
   /**
-   * Takes over a whole chunk; `bytes` belongs to the store afterwards. Returns its digest, or the failure
+   * Takes over a whole chunk: the beginning of a buffer of its own, which is used again afterwards. Returns its digest, or the failure
    * (CHP-4007) because of which it is not kept.
    */
-  put(bytes: Uint8Array): string | ChaperoneError {
+  put(bytes: Buffer): string | ChaperoneError {
     const reservedBytes = onDisk(bytes.length);
     const refusal = this.refusal(reservedBytes);
     if (refusal !== undefined) return refusal;
@@ -138,7 +152,7 @@ export class ChunkStore {
   async #write(pending: Pending): Promise<void> {
     const path = this.#path(pending.digest);
     try {
-      const packed = await compress(pending.bytes);
+      const packed = await compress(pending.bytes, compression);
       const handle = await open(`${path}.tmp`, 'w', 0o600);
       try {
         await handle.writeFile(packed);
@@ -157,7 +171,7 @@ export class ChunkStore {
   #writeNow(pending: Pending): ChaperoneError | undefined {
     const path = this.#path(pending.digest);
     try {
-      const packed = zstdCompressSync(pending.bytes);
+      const packed = zstdCompressSync(pending.bytes, compression);
       const fd = openSync(`${path}.tmp`, 'w', 0o600);
       try {
         for (let done = 0; done < packed.length; ) done += writeSync(fd, packed, done);
@@ -182,6 +196,10 @@ export class ChunkStore {
 
   #finish(pending: Pending): void {
     this.#pending.delete(pending);
+    const { buffer } = pending.bytes;
+    if (buffer.byteLength === maxChunkBytes && this.#spare.length < maxSpareBuffers) {
+      this.#spare.push(Buffer.from(buffer));
+    }
     this.#spool.otherBytes -= pending.reservedBytes;
     for (const { chunks } of this.#waiting) chunks.delete(pending);
     while (this.#waiting[0]?.chunks.size === 0) this.#waiting.shift()?.callback();

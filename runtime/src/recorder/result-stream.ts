@@ -13,8 +13,10 @@ import type { ChaperoneError } from '../errors/chaperone-error.ts';
 
 /** Where chunks go. */
 export interface ChunkSink {
-  /** Takes over a chunk and returns its digest (SHA-256, hex), or why it is not kept. */
-  put(chunk: Uint8Array): string | ChaperoneError;
+  /** A buffer of `maxChunkBytes`, to be given to `put`. */
+  takeBuffer(): Buffer;
+  /** Takes over a chunk, and the buffer it stands in; its digest (SHA-256, hex), or why it is not kept. */
+  put(chunk: Buffer): string | ChaperoneError;
   /** Why so many bytes of a result are not kept now, if they are not. */
   refusal(bytes: number): ChaperoneError | undefined;
 }
@@ -92,6 +94,8 @@ export class ResultStream {
   end(): EndedResult {
     if (this.#failure === undefined) {
       if (this.#first !== undefined && this.#first === this.#buffer) {
+        // Given up where the spool has filled up meanwhile, as a chunk would be: the event is not.
+        if (this.#keeper.chunks.refusal(partRoomBytes) !== undefined) return { digests: [] };
         return { content: this.#first.subarray(chunkHeaderBytes, this.#length), digests: [] };
       }
       this.#finishChunk();
@@ -118,7 +122,8 @@ export class ResultStream {
     const needed = Math.min(maxChunkBytes, this.#length + bytes);
     if (buffer.length >= needed) return buffer;
     const size = Math.min(maxChunkBytes, Math.max(buffer.length * 2, needed));
-    const grown = Buffer.allocUnsafeSlow(size);
+    const grown =
+      size === maxChunkBytes ? this.#keeper.chunks.takeBuffer() : Buffer.allocUnsafeSlow(size);
     buffer.copy(grown, 0, 0, this.#length);
     this.release();
     this.#buffer = grown;
@@ -128,7 +133,7 @@ export class ResultStream {
   #begin(): Buffer {
     this.#length = chunkHeaderBytes;
     if (this.#digests.length > 0 || this.#indexes.length > 0) {
-      this.#buffer = Buffer.allocUnsafeSlow(maxChunkBytes);
+      this.#buffer = this.#keeper.chunks.takeBuffer();
       return this.#buffer;
     }
     this.#first = this.#keeper.takeBuffer();

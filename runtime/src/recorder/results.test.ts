@@ -214,15 +214,34 @@ test('a part is durable with its event, and comes with it after a restart', asyn
   expect((await readBack(receiver, session.id, seq)).content.toString()).toBe('rows');
 });
 
+/** Fills the spool with results, of which the decisions begin at 2, until none begins any more. */
+function fill(session: SessionRecorder): void {
+  while (session.appendResult(2, randomBytes(1024 * 1024)) === undefined);
+  const chunk = randomBytes(maxPartResultBytes + 1);
+  for (let decision = 3; session.appendResult(decision, chunk) === undefined; decision += 1) {
+    session.appendCompleted({ ...completed, decision });
+  }
+}
+
 test('where there is no room for a result it is refused at its beginning, however small', () => {
   const recorder = start({ maxBytes: 16 * 1024 * 1024 });
   const session = recorder.openSession();
-  while (session.appendResult(1, randomBytes(1024 * 1024)) === undefined);
-  const chunk = randomBytes(maxPartResultBytes + 1);
-  for (let decision = 2; session.appendResult(decision, chunk) === undefined; decision += 1) {
-    session.appendCompleted({ ...completed, decision });
-  }
+  fill(session);
   expect(session.appendResult(1000, Buffer.from('rows'))?.code).toBe('CHP-4007');
+});
+
+test('a small result whose room is taken meanwhile is given up, and its event is not', async () => {
+  const first = start({ maxBytes: 16 * 1024 * 1024 });
+  const session = first.openSession();
+  expect(session.appendResult(1, Buffer.from('rows'))).toBeUndefined();
+  fill(session);
+  const seq = session.appendCompleted(completed);
+  await first.close();
+  const receiver = new MemoryReceiver();
+  const second = start({ transport: receiver });
+  await new Promise((resolve) => second.whenDurable('Collector', resolve));
+  const found = await readBack(receiver, session.id, seq);
+  expect([found.part, found.digests]).toEqual([undefined, []]);
 });
 
 test('a result that does not fit is refused while it streams, and the spool keeps its bound', () => {
@@ -260,7 +279,12 @@ test('no chunk is larger than a chunk, not even the index of a result of gigabyt
     chunks.push(chunk.length);
     return 'ab'.repeat(32);
   };
-  const stream = new ResultStream(new ResultKeeper({ put, refusal: () => undefined }, () => {}));
+  const stream = new ResultStream(
+    new ResultKeeper(
+      { put, refusal: () => undefined, takeBuffer: () => Buffer.alloc(maxChunkBytes) },
+      () => {},
+    ),
+  );
   const piece = Buffer.alloc(maxChunkBytes - 17);
   for (let i = 0; i <= maxIndexedChunks; i += 1) stream.append(piece);
   expect(stream.end().digests).toHaveLength(2);
