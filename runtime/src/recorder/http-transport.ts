@@ -22,8 +22,11 @@ export interface HttpTransportOptions {
   readonly timeoutMs?: number;
 }
 
-/** Statuses that say of the content itself that it will not be taken, now or later. */
-const refusals: ReadonlySet<number> = new Set([400, 409, 413, 415, 422]);
+/**
+ * Statuses that say of the content itself that it will not be taken, now or later. Not 415: a collector of an
+ * earlier version does not know the encoding, and the next one may.
+ */
+const refusals: ReadonlySet<number> = new Set([400, 409, 413, 422]);
 
 /** Ships to a collector over HTTPS, HTTP or a UNIX socket. */
 export function httpTransport(options: HttpTransportOptions): ShipTransport & { close(): void } {
