@@ -18,7 +18,7 @@ IMAGES := operator sidecar collector chaperone
 BUILD_IMAGE = $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration fuzz bench build chart images clean
+.PHONY: help demo test test-cluster types lint unit integration fuzz bench profile build chart images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -54,6 +54,9 @@ fuzz: $(INSTALLED) ## fuzz for SECONDS=60 each; ONLY=codec: some of it; a failur
 
 bench: $(INSTALLED) ## measure against direct connections
 	node test/bench/bench.ts
+
+profile: $(INSTALLED) ## where the gateway's time goes under load; UNIX=1: over sockets, CLIENTS=N
+	node test/bench/profile.ts $(if $(UNIX),--unix) $(if $(CLIENTS),--clients $(CLIENTS))
 
 build: $(INSTALLED) ## one bundle per program, in dist/
 	node scripts/build.ts

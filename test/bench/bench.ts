@@ -8,17 +8,26 @@ import { availableParallelism, cpus } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { bulk, gigabyte } from './bulk.ts';
-import { makeBundles } from './bundles.ts';
+import { type Bundles, makeBundles } from './bundles.ts';
 import { Client } from './client.ts';
-import { idle, withClients } from './memory.ts';
+import { byColumns, byDetectors, byRules, bySize } from './growth.ts';
+import { idle, idleSessions, withClients } from './memory.ts';
 import { micro } from './micro.ts';
 import { pgbench } from './pgbench.ts';
-import { type Figure, formatTable } from './report.ts';
+import { type Figure, formatTable, verdict } from './report.ts';
 import { Stage } from './stage.ts';
+import { startUp } from './start-up.ts';
 import { hundredRows, newConnections, oneCore, type Paths, smallStatements } from './statements.ts';
 
-const sections = [
-  'micro',
+/** Made in this process: nothing else needs to run. */
+const inProcess = {
+  micro,
+  rules: byRules,
+  columns: byColumns,
+  detectors: byDetectors,
+  sizes: bySize,
+};
+const staged = [
   'memory',
   'small',
   'one-core',
@@ -26,16 +35,19 @@ const sections = [
   'connections',
   'bulk',
   'gigabyte',
+  'sessions',
+  'startup',
 ] as const;
-type Section = (typeof sections)[number];
+type Section = keyof typeof inProcess | (typeof staged)[number];
+const sections: readonly string[] = [...Object.keys(inProcess), ...staged];
 /** No section begins later. The longest takes a bit more than a minute and a half, and comes early. */
-const maxSeconds = 210;
+const maxSeconds = 300;
 
 const { values } = parseArgs({
   options: { only: { type: 'string' }, rounds: { type: 'string', default: '5' } },
 });
 const asked = values.only?.split(',') ?? sections;
-const unknown = asked.filter((name) => !(sections as readonly string[]).includes(name));
+const unknown = asked.filter((name) => !sections.includes(name));
 const rounds = Number(values.rounds);
 if (unknown.length > 0 || !(Number.isInteger(rounds) && rounds > 0)) {
   console.error(`bench [--only ${sections.join('|')}[,…]] [--rounds N]`);
@@ -64,8 +76,8 @@ async function section(name: Section, run: () => Promise<Figure[]> | Figure[]): 
 }
 
 async function measure(): Promise<void> {
-  await section('micro', micro);
-  if (asked.every((name) => name === 'micro')) return;
+  for (const [name, run] of Object.entries(inProcess)) await section(name as Section, run);
+  if (asked.every((name) => name in inProcess)) return;
   const bundleDirectory = join(out, `bundle-${process.pid}`);
   const client = new Client();
   let stage: Stage | undefined;
@@ -77,8 +89,9 @@ async function measure(): Promise<void> {
   };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
-    stage = await Stage.start(await makeBundles(bundleDirectory));
-    await measureAll(stage, client);
+    const bundles = await makeBundles(bundleDirectory);
+    stage = await Stage.start(bundles);
+    await measureAll(stage, client, bundles);
   } finally {
     client.stop();
     await stage?.stop();
@@ -86,7 +99,7 @@ async function measure(): Promise<void> {
   }
 }
 
-async function measureAll(stage: Stage, client: Client): Promise<void> {
+async function measureAll(stage: Stage, client: Client, bundles: Bundles): Promise<void> {
   const { direct, directScram } = stage;
   const gateway = await stage.gateway('gateway');
   const standalone = await stage.standalone();
@@ -126,6 +139,8 @@ async function measureAll(stage: Stage, client: Client): Promise<void> {
   const bulkPaths = { direct, pgbouncer, statements: gateway, full };
   await section('bulk', () => bulk(client, bulkPaths, rounds));
   await section('gigabyte', () => gigabyte(client, bulkPaths));
+  await section('sessions', async () => idleSessions(client, await stage.gateway('sessions')));
+  await section('startup', () => startUp(bundles, rounds));
 }
 
 await measure();
@@ -137,13 +152,18 @@ const machine = {
   seconds: Math.round((performance.now() - began) / 1000),
 };
 console.log(`\n${formatTable(figures)}\n`);
+const judged = figures.map((one) => ({ ...one, verdict: verdict(one) }));
+const short = judged.filter((one) => one.verdict === 'short');
+if (short.length > 0) {
+  console.log(`short of solid: ${short.map(({ figure }) => figure).join('; ')}\n`);
+}
 for (const note of notes) console.log(`note: ${note}`);
 mkdirSync(out, { recursive: true });
 const time = new Date().toISOString().replace(/[:.]/g, '-');
 const file = join(out, `bench-${time}.json`);
 writeFileSync(
   file,
-  `${JSON.stringify({ time: new Date().toISOString(), machine, notes, figures }, null, 1)}\n`,
+  `${JSON.stringify({ time: new Date().toISOString(), machine, notes, figures: judged }, null, 1)}\n`,
 );
 console.log(
   `${machine.cores} × ${machine.cpu}, Node ${machine.node}, ${machine.seconds} s; ${file}`,

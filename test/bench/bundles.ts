@@ -6,6 +6,8 @@ import { build } from 'esbuild';
 const root = resolve(import.meta.dirname, '../..');
 
 export interface Bundles {
+  /** Holds all of them. */
+  readonly directory: string;
   /** `chaperone standalone`. */
   readonly chaperone: string;
   /** The data path alone: see gateway-child.ts. */
@@ -31,8 +33,9 @@ const require = createRequire(import.meta.url);
 const __filename = import.meta.filename;
 const __dirname = import.meta.dirname;`,
     },
+    sourcemap: true,
     legalComments: 'none',
     logLevel: 'warning',
   });
-  return { chaperone: join(directory, 'chaperone.mjs'), gateway };
+  return { directory, chaperone: join(directory, 'chaperone.mjs'), gateway };
 }

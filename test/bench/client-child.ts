@@ -147,11 +147,42 @@ async function statements(
   return { seconds: (performance.now() - began) / 1000, bytes: 0, times };
 }
 
+const held: Connection[] = [];
+
+async function hold(path: Path, count: number, sql: string): Promise<ClientResult> {
+  const times: number[] = [];
+  const began = performance.now();
+  for (let opened = 0; opened < count; opened += 1) {
+    const started = performance.now();
+    const connection = await Connection.open(path);
+    held.push(connection);
+    await connection.exchange(write.query(sql));
+    times.push((performance.now() - started) * 1000);
+  }
+  return { seconds: (performance.now() - began) / 1000, bytes: 0, times };
+}
+
+function release(): ClientResult {
+  for (const connection of held.splice(0)) connection.close();
+  return { seconds: 0, bytes: 0, times: [] };
+}
+
+function answer(path: Path, request: ClientRequest): Promise<ClientResult> | ClientResult {
+  switch (request.kind) {
+    case 'drain':
+      return drain(path, request.sql);
+    case 'statements':
+      return statements(path, request);
+    case 'hold':
+      return hold(path, request.count, request.sql);
+    case 'release':
+      return release();
+  }
+}
+
 process.on('message', async ({ path, request }: { path: Path; request: ClientRequest }) => {
   try {
-    const result =
-      request.kind === 'drain' ? await drain(path, request.sql) : await statements(path, request);
-    process.send!({ result });
+    process.send!({ result: await answer(path, request) });
   } catch (error) {
     process.send!({ error: error instanceof Error ? error.message : String(error) });
   }

@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import type { Path } from './stage.ts';
 
 export type ClientRequest =
+  /** Opens that many more connections, of which each makes the statement once, and keeps them open. */
+  | { readonly kind: 'hold'; readonly count: number; readonly sql: string }
+  /** Closes all that are held. */
+  | { readonly kind: 'release' }
   | { readonly kind: 'drain'; readonly sql: string }
   | {
       readonly kind: 'statements';

@@ -1,14 +1,14 @@
 /** Figures and how they are shown. */
+import { type Goal, goalText, reached } from './goals.ts';
 
 /** One line of the table. */
 export interface Figure {
   readonly section: string;
   readonly figure: string;
-  /** As in the goals; empty where there is none. */
-  readonly goal: string;
+  readonly goal?: Goal;
+  /** What is held against the goal: the median of what was measured, in the goal's unit. */
+  readonly value?: number;
   readonly measured: string;
-  /** Whether the median reaches the goal; undefined where there is none. */
-  readonly ok?: boolean;
   /** For the JSON file: every sample. */
   readonly samples?: Readonly<Record<string, readonly number[]>>;
 }
@@ -27,6 +27,14 @@ export function spread(values: readonly number[], digits = 2, unit = ''): string
   return `${show(median(values))}${unit} (${show(Math.min(...values))}–${show(Math.max(...values))})`;
 }
 
+/** What a goal needs, from samples in the goal's unit; nothing where nothing was measured. */
+export function against(
+  goal: Goal,
+  values: readonly number[],
+): { readonly goal: Goal; readonly value?: number } {
+  return values.length === 0 ? { goal } : { goal, value: median(values) };
+}
+
 /** Of the same round, one by one. */
 export function ratios(a: readonly number[], b: readonly number[]): number[] {
   return a.map((value, round) => value / b[round]!);
@@ -34,13 +42,23 @@ export function ratios(a: readonly number[], b: readonly number[]): number[] {
 
 export const mebibytes = (bytes: number): number => bytes / (1 << 20);
 
+/** `moonshot`, `solid` or `short`; empty where there is no goal or nothing was measured. */
+export function verdict({ goal, value }: Figure): string {
+  return goal === undefined || value === undefined ? '' : reached(goal, value);
+}
+
+/** A Markdown table: each figure beside what it is to reach. */
 export function formatTable(figures: readonly Figure[]): string {
-  const mark = ({ ok }: Figure): string => (ok === undefined ? '–' : ok ? 'yes' : 'no');
   const rows = [
-    ['figure', 'goal', 'measured: median (min–max)', 'ok?'],
-    ...figures.map((one) => [one.figure, one.goal || '–', one.measured, mark(one)]),
+    ['figure', 'solid', 'moonshot', 'measured: median (min–max)', 'reached'],
+    ...figures.map((one) => [
+      one.figure,
+      ...(one.goal === undefined ? ['', ''] : goalText(one.goal)),
+      one.measured,
+      verdict(one),
+    ]),
   ];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map(
     (row) => `| ${row.map((cell, column) => cell.padEnd(widths[column]!)).join(' | ')} |`,
   );

@@ -71,7 +71,8 @@ export class Stage {
   static async start(bundles: Bundles): Promise<Stage> {
     const [version] = await installedVersions();
     if (version === undefined) throw new Error('no PostgreSQL is installed here');
-    const postgres = await startPostgres({ version });
+    // Enough for every idle session that is measured.
+    const postgres = await startPostgres({ version, settings: { max_connections: '600' } });
     await postgres.query(`CREATE DATABASE ${database}`);
     await postgres.query(`CREATE ROLE ${login} LOGIN PASSWORD '${password}'`);
     await postgres.query(`CREATE ROLE ${directLogin} LOGIN`);

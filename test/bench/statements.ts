@@ -2,8 +2,9 @@
 
 import { cpuUs } from './children.ts';
 import type { Client } from './client.ts';
+import { goals } from './goals.ts';
 import { pgbench, runPgbench, type StatementLoad, type StatementRun } from './pgbench.ts';
-import { type Figure, median, quantile, ratios, spread } from './report.ts';
+import { against, type Figure, median, quantile, ratios, spread } from './report.ts';
 import { accounts, type Path } from './stage.ts';
 
 export interface Paths {
@@ -101,11 +102,6 @@ class Comparison {
   }
 }
 
-const reaches = (values: readonly number[], least: number): { ok?: boolean } =>
-  values.length === 0 ? {} : { ok: median(values) >= least };
-const within = (values: readonly number[], most: number): { ok?: boolean } =>
-  values.length === 0 ? {} : { ok: median(values) <= most };
-
 export async function smallStatements(
   client: Client,
   paths: Paths,
@@ -128,54 +124,50 @@ export async function smallStatements(
       const what = `${protocol}, ${clients} ${clients === 1 ? 'client' : 'clients'}`;
       const add = (
         figure: string,
-        goal: string,
         measured: string,
-        verdict: { ok?: boolean } = {},
-      ) =>
-        figures.push({
-          section: 'small',
-          figure: `${figure}, ${what}`,
-          goal,
-          measured,
-          ...verdict,
-        });
+        judged: Pick<Figure, 'goal' | 'value'> = {},
+      ): number =>
+        figures.push({ section: 'small', figure: `${figure}, ${what}`, ...judged, measured });
       const toPeer = found.ratio('gateway', 'pgbouncer');
-      add('statements/s, gateway / pgbouncer', '≥ 0.80', spread(toPeer), reaches(toPeer, 0.8));
+      add('statements/s, gateway / pgbouncer', spread(toPeer), against(goals.smallToPeer, toPeer));
       const toDirect = found.ratio('gateway', 'direct');
-      add('statements/s, gateway / direct', '', spread(toDirect));
+      add('statements/s, gateway / direct', spread(toDirect));
       if (busy) {
-        add('statements/s, standalone / direct', '', spread(found.ratio('standalone', 'direct')));
+        add('statements/s, standalone / direct', spread(found.ratio('standalone', 'direct')));
       }
       if (protocol === 'prepared') {
         const overUnix = found.ratio('unix', 'pgbouncer');
         add(
           '… over UNIX sockets / pgbouncer (TCP)',
-          '≥ 1.0',
           spread(overUnix),
-          reaches(overUnix, 1),
+          against(goals.unixToPeer, overUnix),
         );
       }
       if (busy) {
         const recorded = found.ratio('full', 'pgbouncer');
-        add('… results recorded / pgbouncer', '≥ 0.80', spread(recorded), reaches(recorded, 0.8));
+        add('… results recorded / pgbouncer', spread(recorded));
       }
       const cpu = found.values('gateway', 'cpuUs');
-      add('proxy CPU a statement, gateway', '≤ 40 µs', spread(cpu, 0, ' µs'), within(cpu, 40));
+      add(
+        'proxy CPU a statement, gateway',
+        spread(cpu, 1, ' µs'),
+        against(goals.cpuPerStatement, cpu),
+      );
       for (const name of ['unix', 'full', 'standalone', 'pgbouncer']) {
         const spent = found.values(name, 'cpuUs');
-        if (spent.length > 0) add(`proxy CPU a statement, ${name}`, '', spread(spent, 0, ' µs'));
+        if (spent.length > 0) add(`proxy CPU a statement, ${name}`, spread(spent, 1, ' µs'));
       }
       if (clients === 8) {
         const p99 = found.ratio('gateway', 'pgbouncer', 'p99');
-        add('p99, gateway / pgbouncer', '≤ 1.5', spread(p99), within(p99, 1.5));
+        add('p99, gateway / pgbouncer', spread(p99), against(goals.p99ToPeer, p99));
       }
       const last = figures.pop()!;
       figures.push({ ...last, samples: found.samples });
       const p = (name: string): string =>
         `${median(found.values(name, 'p50')).toFixed(0)}/${median(found.values(name, 'p99')).toFixed(0)}`;
       const names = all.flatMap((path) => path?.name ?? []);
-      add('p50/p99 µs', '', names.map((name) => `${name} ${p(name)}`).join(', '));
-      add('(statements/s in this run)', '', found.rates());
+      add('p50/p99 µs', names.map((name) => `${name} ${p(name)}`).join(', '));
+      add('(statements/s in this run)', found.rates());
     }
   }
   return figures;
@@ -200,9 +192,8 @@ export async function oneCore(
     {
       section,
       figure: 'added p50, all on one core, gateway',
-      goal: '≤ 50 µs',
       measured: spread(added('gateway'), 0, ' µs'),
-      ...within(added('gateway'), 50),
+      ...against(goals.addedP50, added('gateway')),
       samples: found.samples,
     },
     ...['unix', 'pgbouncer']
@@ -210,7 +201,6 @@ export async function oneCore(
       .map((name) => ({
         section,
         figure: `added p50, all on one core, ${name}`,
-        goal: '',
         measured: spread(added(name), 0, ' µs'),
       })),
   ];
@@ -233,18 +223,16 @@ export async function hundredRows(client: Client, paths: Paths, rounds: number):
     {
       section,
       figure: '100-row results/s, gateway / pgbouncer, 8 clients',
-      goal: '≥ 1.0',
       measured: spread(toPeer),
-      ...reaches(toPeer, 1),
+      ...against(goals.hundredRowsToPeer, toPeer),
       samples: found.samples,
     },
     {
       section,
       figure: '100-row results/s, gateway / direct',
-      goal: '',
       measured: spread(found.ratio('gateway', 'direct')),
     },
-    { section, figure: '(results/s in this run)', goal: '', measured: found.rates() },
+    { section, figure: '(results/s in this run)', measured: found.rates() },
   ];
 }
 
@@ -264,23 +252,20 @@ export async function newConnections(
     {
       section,
       figure: 'new connections/s, gateway / direct (trust)',
-      goal: '≥ 0.75',
       measured: spread(toDirect),
-      ...reaches(toDirect, 0.75),
+      ...against(goals.newConnections, toDirect),
       samples: found.samples,
     },
     {
       section,
       figure: 'new connections/s, gateway / direct (SCRAM)',
-      goal: '',
       measured: spread(found.ratio('gateway', 'direct (SCRAM)')),
     },
     {
       section,
       figure: 'new connections/s, standalone / direct (SCRAM)',
-      goal: '',
       measured: spread(found.ratio('standalone', 'direct (SCRAM)')),
     },
-    { section, figure: '(connections/s in this run)', goal: '', measured: found.rates() },
+    { section, figure: '(connections/s in this run)', measured: found.rates() },
   ];
 }
