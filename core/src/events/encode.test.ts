@@ -115,6 +115,20 @@ describe('parts', () => {
     expect(salts.size).toBe(5000);
   });
 
+  test('of bytes: their base64, sealed as a text would be', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(40_000), (bytes, padding) => {
+        const whole = Buffer.concat([bytes, Buffer.alloc(padding, 0xa7)]);
+        // A view into a larger buffer, as results are.
+        sealer.sealBase64(Buffer.concat([Buffer.of(1, 2, 3), whole]).subarray(3));
+        expect(sealed().toString()).toBe(whole.toString('base64'));
+        const salt = sealer.salts.slice(sealer.saltOffset, sealer.saltOffset + 16);
+        expect(sealer.hmac).toBe(createHmac('sha256', salt).update(sealed()).digest('hex'));
+        expect(sealer.cutFrom).toBe(0);
+      }),
+    );
+  });
+
   test('are cut between characters, and say how long they were', () => {
     for (let maxBytes = 0; maxBytes < 20; maxBytes += 1) {
       sealer.seal('aé€\u{1F600}aé€\u{1F600}', maxBytes);
