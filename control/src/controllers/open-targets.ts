@@ -1,5 +1,6 @@
 /** Which targets a namespace has: offered by their owners, accepted by the namespace, each host once. */
 import {
+  type AcceptanceMarks,
   acceptsFrom,
   type ForeignAcceptance,
   foreignAcceptance,
@@ -55,18 +56,20 @@ export function claimRefusal(target: Target, rules: GovernanceRules): HostRefusa
 /**
  * The targets that identities and pods of a namespace may connect to. Without rules: all that are offered.
  * With them: of those, the ones whose names are theirs to claim and that the namespace accepts; of several
- * with one host and port the namespace's own, else the oldest.
+ * with one host and port the namespace's own, else the oldest. `marks`: the namespace's, where the snapshot may
+ * not have it yet.
  */
 export function targetsOf(
   namespace: string,
   snapshot: Snapshot,
   rules: GovernanceRules | undefined,
+  marks?: AcceptanceMarks,
 ): NamespaceTargets {
   const offered = snapshot
     .all('Target')
     .filter((target) => isOfferedTo(target, namespace, snapshot));
   if (rules === undefined) return { open: offered, displaced: [], notAccepted: [] };
-  const acceptance = acceptanceOf(namespace, snapshot, rules);
+  const acceptance = acceptanceOf(namespace, snapshot, rules, marks);
   const claimed = offered.filter((target) => claimRefusal(target, rules) === undefined);
   const isAccepted = ({ metadata }: Target): boolean =>
     metadata.namespace === namespace || acceptsFrom(acceptance, metadata.namespace);
@@ -85,10 +88,10 @@ export function acceptanceOf(
   namespace: string,
   snapshot: Snapshot,
   rules: GovernanceRules | undefined,
+  marks: AcceptanceMarks | undefined = snapshot.get('Namespace', '', namespace)?.metadata,
 ): ForeignAcceptance {
   if (rules === undefined) return 'All';
-  const found = snapshot.get('Namespace', '', namespace);
-  return foreignAcceptance(found?.metadata, rules.foreignTargets);
+  return foreignAcceptance(marks, rules.foreignTargets);
 }
 
 /** Whether identities of that namespace may connect to the target now; see targetsOf and closedBy. */

@@ -8,18 +8,18 @@ import {
 /** `All`, `None`, or those of these namespaces alone. */
 export type ForeignAcceptance = 'All' | 'None' | ReadonlySet<string>;
 
-/** A Namespace's metadata; absent where there is no such namespace. */
-interface Marks {
+/** Of a Namespace's metadata, what says which it accepts. */
+export interface AcceptanceMarks {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /**
- * `mode`: whether the administrator asks for the label, or accepts for every namespace. The annotation narrows
- * either. What it lists and is no namespace's name accepts nothing.
+ * `namespace`: absent where there is none. `mode`: whether the administrator asks for the label, or accepts for
+ * every namespace. The annotation narrows either. What it lists and is no namespace's name accepts nothing.
  */
 export function foreignAcceptance(
-  namespace: Marks | undefined,
+  namespace: AcceptanceMarks | undefined,
   mode: 'Accepted' | 'ByLabel',
 ): ForeignAcceptance {
   const accepts =

@@ -11,6 +11,8 @@ type Labels = Readonly<Record<string, string>>;
 export interface InjectionNamespace {
   readonly name: string;
   readonly labels: Labels;
+  /** Absent: none. */
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
 /** A Service, as far as injection looks at it. */

@@ -22,7 +22,7 @@ import type { CachePart } from '../runtime/lifecycle.ts';
 import { PodAdmission } from './pods.ts';
 import { startWebhookServer, type WebhookServer } from './server.ts';
 import { type ServiceEntry, ServiceIndex, serviceEntry } from './service-index.ts';
-import type { AdmissionState } from './state.ts';
+import { type AdmissionState, injectionNamespace } from './state.ts';
 
 /** What the program of the role gives. */
 export interface WebhookDependencies {
@@ -94,7 +94,7 @@ export async function startWebhook(
       const found = await api.find<KubernetesObject>(resourceTypes.Namespace, '', name, {
         timeoutMs: namespaceTimeoutMs,
       });
-      return found === undefined ? undefined : { name, labels: found.metadata.labels ?? {} };
+      return found === undefined ? undefined : injectionNamespace(found);
     },
   };
   const server = await startWebhookServer({

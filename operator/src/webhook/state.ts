@@ -30,7 +30,8 @@ export type Entry = 'namespace' | 'pod';
 
 /**
  * What a pod of that namespace is rendered with. Where the API server says that the namespace is opted in and
- * the cache does not (yet), it is asked: a pod made right after the label must not slip through.
+ * the cache does not (yet), it is asked: a pod made right after the label must not slip through, nor be given
+ * Targets that the namespace does not accept.
  */
 export async function injectionContext(
   state: AdmissionState,
@@ -44,7 +45,7 @@ export async function injectionContext(
   const namespace = known ? cached : await state.namespaceNow(name);
   return {
     namespace: namespace ?? { name, labels: {} },
-    targets: targetsOf(name, snapshot, rules).open,
+    targets: targetsOf(name, snapshot, rules, namespace).open,
     localTargets: targetsIn(snapshot, name),
     services: state.services,
     settings,
@@ -53,7 +54,20 @@ export async function injectionContext(
 
 function cachedNamespace(snapshot: Snapshot, name: string): InjectionNamespace | undefined {
   const found = snapshot.get('Namespace', '', name);
-  return found === undefined ? undefined : { name, labels: found.metadata.labels ?? {} };
+  return found === undefined ? undefined : injectionNamespace(found);
+}
+
+/** What injection looks at of a Namespace. */
+export const injectionNamespace = ({
+  metadata: { name, labels = {}, annotations },
+}: NamespaceObject): InjectionNamespace => ({ name, labels, annotations });
+
+interface NamespaceObject {
+  readonly metadata: {
+    readonly name: string;
+    readonly labels?: Readonly<Record<string, string>> | undefined;
+    readonly annotations?: Readonly<Record<string, string>> | undefined;
+  };
 }
 
 const targetsIn = (snapshot: Snapshot, namespace: string): readonly Stored<'Target'>[] =>
