@@ -399,6 +399,11 @@ describe('messages', () => {
       expect(hint([read, { ...bounded, when }], remove)).toBe(unmet('its condition on the caller'));
     });
 
+    test('not what is commented in it', () => {
+      const when = 'statement.hasWhere // alice may without\n && true';
+      expect(hint([read, { ...bounded, when }], remove)).toBe(unmet('its condition'));
+    });
+
     test('for verbs that must be named, and for columns', () => {
       const blind = operation('Unknown', 'shop.public.f');
       const named = { ...bounded, verbs: ['Unknown'], when: 'statement.hasWhere' };

@@ -52,10 +52,13 @@ export function describeMatchers(rule: CompiledRule): string {
 
 /**
  * `its condition (when: statement.hasWhere) is not met`. One about who calls, from where or with which ticket
- * is not shown: it may name other identities, or say what to pretend.
+ * is not shown: it may name other identities, or say what to pretend. Nor is one that may hold a comment, which
+ * is for those who keep the policy.
  */
 export function describeUnmet({ expression, uses }: Condition): string {
-  return uses.identity || uses.sourceIP || uses.ticket
-    ? 'its condition on the caller is not met'
-    : `its condition (when: ${shown(expression.trim().replace(/\s+/g, ' '))}) is not met`;
+  if (uses.identity || uses.sourceIP || uses.ticket) {
+    return 'its condition on the caller is not met';
+  }
+  if (expression.includes('//')) return 'its condition is not met';
+  return `its condition (when: ${shown(expression.trim().replace(/\s+/g, ' '))}) is not met`;
 }
