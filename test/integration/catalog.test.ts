@@ -184,8 +184,11 @@ describe.each(versions)('PostgreSQL %i', (version) => {
     expect(find('secured')?.hasRowSecurity).toBe(true);
     expect(catalog.operatorSchemas('===')).toEqual(['public']);
     expect(catalog.typeSchemas('mood')).toEqual(['public']);
-    expect(catalog.enumSchemas('mood')).toEqual(['public']);
-    expect(catalog.enumSchemas('orders')).toEqual([]);
+    expect(catalog.plainTypeSchemas('mood')).toEqual(['public']);
+    expect(catalog.plainTypeSchemas('small_int')).toEqual(['public']);
+    for (const name of ['odd_int', 'odder_int', 'orders']) {
+      expect([name, catalog.plainTypeSchemas(name)]).toEqual([name, []]);
+    }
     expect(catalog.hasUserCast(25)).toBe(true);
     expect(catalog.hasUserCast(23)).toBe(false);
     expect(catalog.hasEventTriggers).toBe(true);

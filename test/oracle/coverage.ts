@@ -6,6 +6,8 @@ export type Verdict =
   | { readonly kind: 'Covered' }
   /** An operation that only a rule naming it allows: nothing is claimed. */
   | { readonly kind: 'Unknown'; readonly reason: string }
+  /** The statement changed what the watch itself stands on, such as the name of a built-in type. */
+  | { readonly kind: 'Unseen' }
   | { readonly kind: 'Missed'; readonly missed: readonly string[] };
 
 const blind: ReadonlySet<string> = new Set(['Unknown', 'Do', 'Call', 'FunctionCall']);

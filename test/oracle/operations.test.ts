@@ -112,6 +112,7 @@ describe.each(versions)('on PostgreSQL %i', (version) => {
       }
       // Else the generator has gone astray, and nothing is tested.
       expect(tally.total.statements - before).toBeGreaterThan(tried / 10);
+      expect(tally.unseen).toBeLessThanOrEqual(tally.total.statements / 50);
     },
     timeoutMs,
   );

@@ -70,10 +70,15 @@ export class StatementMaker {
     const made = tree(this.#pick(this.#seeds) ?? '');
     const changes = 1 + Math.floor(this.#random() ** 3 * 4);
     for (let change = 0; change < changes; change += 1) this.#change(made);
+    // It tells on the console as well what it cannot write.
+    const { warn } = console;
+    console.warn = () => {};
     try {
       return Deparser.deparse(made as never);
     } catch {
       return undefined;
+    } finally {
+      console.warn = warn;
     }
   }
 

@@ -144,7 +144,13 @@ export class Scratch {
     const analysis = analyze(sql, context);
     const [statement] = analysis.statements;
     if (statement === undefined) return undefined;
-    const sight = without(await watch.after(alone), already);
+    let sight: Sight;
+    try {
+      sight = without(await watch.after(alone), already);
+    } catch (error) {
+      if (!(error instanceof pg.DatabaseError)) throw error;
+      return { kind: statement.kind, verdict: { kind: 'Unseen' } };
+    }
     return {
       kind: statement.kind,
       verdict: compare([spoil(statement), ...analyses], sight, this.known, database),

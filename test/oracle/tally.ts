@@ -12,6 +12,7 @@ export class Tally {
   readonly #rows = new Map<string, Row>();
   readonly #reasons = new Map<string, number>();
   refused = 0;
+  unseen = 0;
 
   add(outcome: Outcome): void {
     if (outcome === undefined) {
@@ -19,6 +20,10 @@ export class Tally {
       return;
     }
     const { kind, verdict } = outcome;
+    if (verdict.kind === 'Unseen') {
+      this.unseen += 1;
+      return;
+    }
     let row = this.#rows.get(kind);
     if (row === undefined) {
       row = { statements: 0, covered: 0, unknown: 0, missed: 0 };
@@ -67,6 +72,7 @@ export class Tally {
       ...rows.map(([kind, row]) => line(kind, row)),
       line('all', this.total),
       `not taken by the server: ${this.refused}`,
+      `not seen, since the watch itself was changed: ${this.unseen}`,
       'Unknown most often because:',
       ...reasons.map(([reason, count]) => `${String(count).padStart(8)}  ${reason}`),
     ].join('\n');

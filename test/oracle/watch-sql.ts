@@ -92,9 +92,7 @@ CREATE FUNCTION oracle.remember() RETURNS void LANGUAGE sql SET search_path = pg
   INSERT INTO oracle.before SELECT o.class, o.object, o.part, o.relation,
       CASE WHEN o.relation <> 0 THEN oracle.name_of(o.relation) ELSE oracle.object_name(o.class, o.object) END
     FROM oracle.objects o
-    -- Of what initdb made, only these can be dropped.
-    WHERE (o.object >= 16384 OR o.class IN ('pg_extension'::regclass, 'pg_language'::regclass, 'pg_proc'::regclass, 'pg_database'::regclass) AND o.object > 12000)
-      AND (o.relation = 0 OR NOT oracle.hidden(o.relation));
+    WHERE o.relation = 0 OR NOT oracle.hidden(o.relation);
   INSERT INTO oracle.contents SELECT c.oid, oracle.digest(c.oid) FROM pg_class c
     WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm') AND NOT oracle.hidden(c.oid);
   INSERT INTO oracle.since SELECT pg_current_xact_id()::text::bigint;
@@ -157,6 +155,8 @@ BEGIN
           CASE WHEN b.relation <> 0 THEN 'relation' ELSE 'object' END, b.name
         FROM oracle.before b
         WHERE NOT EXISTS (SELECT FROM oracle.objects o WHERE o.class = b.class AND o.object = b.object AND o.part = b.part)
+          -- What initdb made cannot be dropped, but for extensions and the like.
+          AND (b.object >= 16384 OR b.object > 12000 AND b.class IN ('pg_extension'::regclass, 'pg_language'::regclass, 'pg_database'::regclass))
           AND (b.class = 'pg_class'::regclass AND b.object = b.relation OR b.relation = 0 OR EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relation))
     ) d;
     SELECT json_agg(oracle.name_of(c.relation)) INTO contents

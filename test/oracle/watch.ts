@@ -67,6 +67,7 @@ const countedFacts = ['scanned', 'inserted', 'updated', 'deleted'] as const;
 export async function installWatch(client: pg.ClientBase): Promise<void> {
   await client.query(watchSql);
   await client.query('SELECT oracle.remember()');
+  await client.query('CREATE INDEX ON oracle.before (class, object); ANALYZE oracle.before');
 }
 
 export async function readKnowledge(client: pg.ClientBase): Promise<Knowledge> {

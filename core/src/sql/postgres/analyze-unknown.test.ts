@@ -167,12 +167,12 @@ describe('what shadows pg_catalog', () => {
   });
 });
 
-describe('enums of the owner', () => {
+describe('enums and domains of the owner', () => {
   const context = contextOf(
     catalogOf({
       relations: contacts,
       types: { mixed: ['public', 'app'] },
-      enums: { mood: ['public'], mixed: ['app'], date: ['public'] },
+      plainTypes: { mood: ['public'], mixed: ['app'], date: ['public'] },
     }),
   );
 

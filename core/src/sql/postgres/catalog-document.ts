@@ -45,7 +45,8 @@ export interface CatalogDocument {
   readonly functions: readonly NameRow[];
   readonly operators: readonly NameRow[];
   readonly types: readonly NameRow[];
-  readonly enums: readonly NameRow[];
+  /** Enums, and domains over built-in types without checks that call somebody's code. */
+  readonly plainTypes: readonly NameRow[];
   /** [source type, target type]. */
   readonly casts: readonly (readonly [number, number])[];
   readonly eventTriggers: boolean;
@@ -133,7 +134,7 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
   functions: names,
   operators: names,
   types: names,
-  enums: names,
+  plainTypes: names,
   casts: pairs,
   eventTriggers: isBoolean,
   system: isString,

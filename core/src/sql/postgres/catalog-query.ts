@@ -215,7 +215,13 @@ const document = object({
   functions: named('pg_catalog.pg_proc', 'pro'),
   operators: named('pg_catalog.pg_operator', 'opr'),
   types: named('pg_catalog.pg_type', 'typ'),
-  enums: named('pg_catalog.pg_type', 'typ', ` AND o.typtype ${eq} ${letter('e')}`),
+  plainTypes: named(
+    'pg_catalog.pg_type',
+    'typ',
+    ` AND (o.typtype ${eq} ${letter('e')} OR o.typtype ${eq} ${letter('d')} AND o.typbasetype ${lt} ${firstUserOid}
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k JOIN code AS d ON (d.objid ${eq} k.oid)
+         WHERE d.classid ${eq} ${catalogOid.constraint} AND k.contypid ${eq} o.oid))`,
+  ),
   casts: list(
     array(int8('s.castsource'), int8('s.casttarget')),
     's.oid',

@@ -79,8 +79,11 @@ export interface Catalog {
   operatorSchemas(name: string): readonly string[];
   /** The same for types, domains and the row types of relations. */
   typeSchemas(name: string): readonly string[];
-  /** Those of `typeSchemas` in which it is an enum: a cast to one runs no code of the owner's. */
-  enumSchemas(name: string): readonly string[];
+  /**
+   * Those of `typeSchemas` in which it is an enum, or a domain over a built-in type whose checks are built in: a
+   * cast to one runs no code of the owner's.
+   */
+  plainTypeSchemas(name: string): readonly string[];
   /** True when any user-defined cast exists from or to a type of that OID. */
   hasUserCast(typeOid: number): boolean;
   /** The base type of a domain, or the type itself. */

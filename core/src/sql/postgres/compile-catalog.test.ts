@@ -27,7 +27,7 @@ const empty = {
   functions: [],
   operators: [],
   types: [],
-  enums: [],
+  plainTypes: [],
   casts: [],
   eventTriggers: false,
   system: JSON.stringify(system),

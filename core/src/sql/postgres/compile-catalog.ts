@@ -51,7 +51,7 @@ export function compileCatalog(json: string): Catalog {
   const functions = schemasByName(document.functions);
   const operators = schemasByName(document.operators);
   const types = schemasByName(document.types);
-  const enums = schemasByName(document.enums);
+  const plainTypes = schemasByName(document.plainTypes);
   const casts = new Set(document.casts.flat());
   const standsInTemp = ([schema]: readonly [string, string]): boolean => schema === temp;
 
@@ -75,7 +75,7 @@ export function compileCatalog(json: string): Catalog {
     functionSchemas: (name) => functions.get(name) ?? [],
     operatorSchemas: (name) => operators.get(name) ?? [],
     typeSchemas: (name) => types.get(name) ?? [],
-    enumSchemas: (name) => enums.get(name) ?? [],
+    plainTypeSchemas: (name) => plainTypes.get(name) ?? [],
     hasUserCast: (typeOid) => casts.has(typeOid),
     baseType: (typeOid) => baseType(typeOid, domains),
   };

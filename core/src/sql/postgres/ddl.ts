@@ -196,7 +196,7 @@ export const ddlHandlers: StatementHandlers = {
   },
   AlterStatsStmt: (run, body) => {
     run.ignore(body.stxstattarget);
-    return alterInSchema(run, body.defnames);
+    return alterInSchema(run, body.defnames, false);
   },
   // Code attached to a table runs with later statements; here it is only planted.
   CreateTrigStmt: (run, body) => attach(run, body, body.relation),
@@ -204,6 +204,16 @@ export const ddlHandlers: StatementHandlers = {
   CreatePolicyStmt: (run, body) => attach(run, body, body.table),
   AlterPolicyStmt: (run, body) => attach(run, body, body.table),
 };
+
+/** Nothing hangs on these, so CASCADE takes nothing along. */
+const bare: ReadonlySet<string> = new Set<ObjectType>([
+  'OBJECT_EVENT_TRIGGER',
+  'OBJECT_POLICY',
+  'OBJECT_PUBLICATION',
+  'OBJECT_RULE',
+  'OBJECT_STATISTIC_EXT',
+  'OBJECT_TRIGGER',
+]);
 
 /** AlterDomainStmt.subtype: SET NOT NULL, ADD and VALIDATE CONSTRAINT. */
 const validating: ReadonlySet<string> = new Set(['O', 'C', 'V']);
@@ -335,8 +345,9 @@ function ignoreChild(run: Run, child: unknown): void {
   if (typeof child === 'object' && child !== null) run.ignore(child);
 }
 
-function alterInSchema(run: Run, names: readonly Node[] | undefined): undefined {
-  changed(run, 'Alter', { resource: schemaObject(run, nameParts(names)), relation: undefined });
+function alterInSchema(run: Run, names: readonly Node[] | undefined, told = true): undefined {
+  const resource = schemaObject(run, nameParts(names), !told);
+  changed(run, 'Alter', { resource, relation: undefined });
   return undefined;
 }
 
@@ -351,14 +362,14 @@ function drop(run: Run, body: Body<'DropStmt'>): void {
   run.ignore(body.objects);
   const cascade = body.behavior === 'DROP_CASCADE';
   for (const node of body.objects ?? []) {
-    const object = namedObject(run, body.removeType, node);
+    const object = namedObject(run, body.removeType, node, body.missing_ok === true);
     changed(run, object === undefined ? 'System' : 'Drop', object ?? wholeDatabase(run));
     if (body.removeType === 'OBJECT_EXTENSION') {
       run.unknown('what an extension holds is not named by dropping it');
     }
     if (cascade && object?.relation !== undefined && isRelationType(body.removeType)) {
       dropDependents(run, object.relation);
-    } else if (cascade && !isRelationType(body.removeType)) {
+    } else if (cascade && !isRelationType(body.removeType) && !bare.has(body.removeType ?? '')) {
       run.unknown(
         `DROP … CASCADE of ${stringOf(node) ?? object?.resource.join('.') ?? 'an object'}`,
       );

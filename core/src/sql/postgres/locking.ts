@@ -1,5 +1,4 @@
 import { bodyOf, type Node } from './ast.ts';
-import type { CatalogRelation } from './catalog.ts';
 import type { OpenOperation } from './findings.ts';
 import type { Run } from './run.ts';
 import type { Item, Scope } from './scope.ts';
@@ -39,6 +38,6 @@ function entriesOf(run: Run, item: Item): readonly OpenOperation[] {
 }
 
 function lock(run: Run, entry: OpenOperation): void {
-  const relation: CatalogRelation | undefined = entry.relation;
-  run.findings.add('Lock', entry.resource, { relation });
+  const { relation, descendants } = entry;
+  run.findings.add('Lock', entry.resource, { relation, descendants });
 }

@@ -47,6 +47,17 @@ const schemaTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
   'OBJECT_TYPE',
 ]);
 
+/** Of those, the ones whose names the catalog holds. */
+const toldTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
+  'OBJECT_AGGREGATE',
+  'OBJECT_DOMAIN',
+  'OBJECT_FUNCTION',
+  'OBJECT_OPERATOR',
+  'OBJECT_PROCEDURE',
+  'OBJECT_ROUTINE',
+  'OBJECT_TYPE',
+]);
+
 export function isRelationType(type: ObjectType | undefined): boolean {
   return type !== undefined && relationTypes.has(type);
 }
@@ -71,6 +82,7 @@ export function namedObject(
   run: Run,
   type: ObjectType | undefined,
   node: Node,
+  mayBeAbsent = false,
 ): NamedObject | undefined {
   const { database } = run.context;
   const parts = objectParts(node);
@@ -79,7 +91,9 @@ export function namedObject(
   if (partTypes.has(type)) return relationOf(run, parts.slice(0, -1));
   if (type === 'OBJECT_SCHEMA') return { resource: [database, ...parts], relation: undefined };
   if (schemaTypes.has(type)) {
-    return { resource: schemaObject(run, parts), relation: undefined };
+    // Of the others the catalog does not tell where they are, so one may be where it would be made.
+    const told = toldTypes.has(type);
+    return { resource: schemaObject(run, parts, mayBeAbsent || !told), relation: undefined };
   }
   return undefined;
 }
@@ -115,8 +129,15 @@ export function rangeObject(run: Run, name: RangeVar): NamedObject | undefined {
   return resource === undefined ? undefined : { resource, relation: undefined };
 }
 
-/** [database, schema, name] of a function, type or operator; unqualified, where the path finds one. */
-export function schemaObject(run: Run, parts: readonly string[]): readonly string[] {
+/**
+ * [database, schema, name] of a function, type or operator; unqualified, where the path finds one. One that is found
+ * in no schema of the path is pg_catalog's, but with `mayBeAbsent` (IF EXISTS), where it would be made.
+ */
+export function schemaObject(
+  run: Run,
+  parts: readonly string[],
+  mayBeAbsent = false,
+): readonly string[] {
   const { catalog, database, searchPath } = run.context;
   const name = parts.at(-1) ?? '';
   if (parts.length > 1) return [database, ...parts.slice(-2)];
@@ -125,6 +146,8 @@ export function schemaObject(run: Run, parts: readonly string[]): readonly strin
     ...catalog.typeSchemas(name),
     ...catalog.operatorSchemas(name),
   ]);
-  const schema = searchPath.find((candidate) => schemas.has(candidate)) ?? creationSchema(run);
+  const schema =
+    searchPath.find((candidate) => schemas.has(candidate)) ??
+    (mayBeAbsent ? creationSchema(run) : 'pg_catalog');
   return schema === undefined ? [database, name] : [database, schema, name];
 }

@@ -30,7 +30,7 @@ export interface TestCatalog {
   readonly functions?: Readonly<Record<string, readonly string[]>>;
   readonly operators?: Readonly<Record<string, readonly string[]>>;
   readonly types?: Readonly<Record<string, readonly string[]>>;
-  readonly enums?: Readonly<Record<string, readonly string[]>>;
+  readonly plainTypes?: Readonly<Record<string, readonly string[]>>;
   readonly castTypes?: readonly number[];
   /** Domain OID → base type. */
   readonly domains?: Readonly<Record<number, number>>;
@@ -101,8 +101,8 @@ export function catalogOf(description: TestCatalog): Catalog {
     relation: (schema, name) => byName.get(`${schema}.${name}`),
     functionSchemas: (name) => description.functions?.[name] ?? [],
     operatorSchemas: (name) => description.operators?.[name] ?? [],
-    typeSchemas: (name) => description.types?.[name] ?? description.enums?.[name] ?? [],
-    enumSchemas: (name) => description.enums?.[name] ?? [],
+    typeSchemas: (name) => description.types?.[name] ?? description.plainTypes?.[name] ?? [],
+    plainTypeSchemas: (name) => description.plainTypes?.[name] ?? [],
     hasUserCast: (typeOid) => description.castTypes?.includes(typeOid) ?? false,
     baseType: (typeOid) => description.domains?.[typeOid] ?? typeOid,
   };

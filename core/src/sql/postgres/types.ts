@@ -132,7 +132,7 @@ export function resolveType(run: Run, type: TypeName | undefined): NamedType {
     return { typeOid: undefined, limited };
   }
   const array = type.arrayBounds !== undefined;
-  if (isEnum(run, schema, name)) return { typeOid: undefined, limited };
+  if (isPlain(run, schema, name)) return { typeOid: undefined, limited };
   if (schema !== undefined && schema !== 'pg_catalog') {
     run.unknownCode(`user type ${schema}.${name}`);
     return { typeOid: undefined, limited };
@@ -151,15 +151,15 @@ export function resolveType(run: Run, type: TypeName | undefined): NamedType {
   return { typeOid, limited };
 }
 
-/** An enum of the owner's: reading one from a text runs nothing but PostgreSQL's own code. */
-function isEnum(run: Run, schema: string | undefined, name: string): boolean {
+/** An enum or domain of the owner's: reading one from a text runs nothing but PostgreSQL's own code. */
+function isPlain(run: Run, schema: string | undefined, name: string): boolean {
   const { catalog } = run.context;
-  const enums = catalog.enumSchemas(name);
-  if (enums.length === 0 || schema === 'pg_catalog') return false;
-  if (schema !== undefined) return enums.includes(schema);
+  const plain = catalog.plainTypeSchemas(name);
+  if (plain.length === 0 || schema === 'pg_catalog') return false;
+  if (schema !== undefined) return plain.includes(schema);
   // A built-in type of that name may come first in the path.
   const found = userSchema(run, undefined, catalog.typeSchemas(name));
-  return found !== undefined && enums.includes(found) && !isBuiltinType(name);
+  return found !== undefined && plain.includes(found) && !isBuiltinType(name);
 }
 
 /**

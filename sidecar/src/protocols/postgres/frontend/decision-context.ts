@@ -256,10 +256,11 @@ export function emptyContext(view: PolicyView, database: string): DecisionContex
     hasEventTriggers: false,
     relationByOid: () => undefined,
     relation: () => undefined,
+    relations: () => [],
     functionSchemas: () => [],
     operatorSchemas: () => [],
     typeSchemas: () => [],
-    enumSchemas: () => [],
+    plainTypeSchemas: () => [],
     hasUserCast: () => true,
     baseType: (typeOid) => typeOid,
   };
