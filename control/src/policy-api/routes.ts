@@ -74,8 +74,14 @@ const attestRate = { burst: 30, perSecond: 1 };
 /** Of one gateway half, lest one that is hammered keep others out. */
 const authenticateSlots = { slots: 64, perKey: 32, waiting: 1024 };
 const attestBodyBytes = 4096;
-/** A program tells of each target what changes, and that much again and again only if something is wrong. */
-const reportRate = { burst: 60, perSecond: 0.2 };
+/**
+ * A program tells of each target what changes, and that it goes on every five minutes; more only if something is
+ * wrong. A pod connects to a few, a gateway to up to a thousand.
+ */
+const reportRates = {
+  Pod: { burst: 60, perSecond: 0.2 },
+  Gateway: { burst: 1000, perSecond: 5 },
+};
 const reportBodyBytes = 1024;
 const jwksMaxAgeSeconds = 60;
 
@@ -228,7 +234,10 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     },
   );
 
-  const reports = new RateLimits(reportRate);
+  const reports = {
+    Pod: new RateLimits(reportRates.Pod),
+    Gateway: new RateLimits(reportRates.Gateway),
+  };
   server.post<{ Params: { targetUid: string }; Body: BackendReportRequest }>(
     '/v1/backends/:targetUid',
     {
@@ -243,9 +252,9 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     },
     async (request, reply) => {
       const bearer = await bearerOf(request);
-      if (!reports.take(bearer.sub, clock.monotonicUs() / 1000)) {
+      if (!reports[bearer.role].take(bearer.sub, clock.monotonicUs() / 1000)) {
         throw new RequestProblem(429, 'CHP-7002', 'This program reports too much.', {
-          retryAfterSeconds: 1 / reportRate.perSecond,
+          retryAfterSeconds: Math.ceil(1 / reportRates[bearer.role].perSecond),
         });
       }
       service.reportBackend(bearer, {
