@@ -77,7 +77,10 @@ interface Frame {
 
 export interface Share {
   readonly name: string;
+  /** Path and line; of what is no JavaScript, its group. */
   readonly place: string;
+  /** Neither Node.js nor the kernel. */
+  readonly isOurs: boolean;
   /** Microseconds in it alone, and in it with what it called. */
   readonly selfUs: number;
   readonly totalUs: number;
@@ -131,7 +134,7 @@ export function readProfile(profile: CpuProfile, options: ReadOptions): ProfileR
   const onBehalf = new Map<Group, number>();
   const functions = new Map<string, { frame: Frame; selfUs: number; totalUs: number }>();
   const shareOf = (frame: Frame) => {
-    const key = `${frame.name} ${frame.place}`;
+    const key = `${frame.name} ${frame.place} ${frame.group}`;
     let share = functions.get(key);
     if (share === undefined) {
       share = { frame, selfUs: 0, totalUs: 0 };
@@ -177,7 +180,13 @@ export function readProfile(profile: CpuProfile, options: ReadOptions): ProfileR
         onBehalfUs: onBehalf.get(group) ?? 0,
       })),
     functions: [...functions.values()]
-      .map(({ frame: { name, place }, selfUs, totalUs }) => ({ name, place, selfUs, totalUs }))
+      .map(({ frame: { name, place, group, isNative }, selfUs, totalUs }) => ({
+        name,
+        place: isNative ? group : place,
+        isOurs: !isNative && !place.startsWith('node:'),
+        selfUs,
+        totalUs,
+      }))
       .sort((a, b) => b.selfUs - a.selfUs),
   };
 }

@@ -1,5 +1,5 @@
 /** What is decided in this process: rules, masks, and a statement taken to its decision as the frontend does it. */
-import { compileTarget } from '@chaperone/core/policy/compile.ts';
+import { compileTarget, type TargetPolicy } from '@chaperone/core/policy/compile.ts';
 import type { BundleMask, BundleRule } from '@chaperone/core/policy/types.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { bundle, identity, mask, nowMs, rule } from '@chaperone/core/testing/policy-fixtures.ts';
@@ -35,6 +35,8 @@ export const masks: readonly BundleMask[] = [
 
 export interface ContextOptions {
   readonly rules?: readonly BundleRule[];
+  /** Instead of rules and masks: compiled. */
+  readonly policy?: TargetPolicy;
   readonly masks?: readonly BundleMask[];
   readonly catalog?: Catalog;
 }
@@ -43,7 +45,9 @@ export interface ContextOptions {
 export function freshContext(options: ContextOptions = {}): DecisionContext {
   return new DecisionContext(
     {
-      policy: compileTarget(bundle(options.rules ?? rules, options.masks ?? masks), identity()),
+      policy:
+        options.policy ??
+        compileTarget(bundle(options.rules ?? rules, options.masks ?? masks), identity()),
       policyDigest: '0'.repeat(64),
       catalog: options.catalog ?? corpusCatalog,
       database: 'shop',

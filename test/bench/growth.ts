@@ -5,10 +5,11 @@ import type { BundleMask, BundleRule } from '@chaperone/core/policy/types.ts';
 import { loadParser } from '@chaperone/core/sql/postgres/parser.ts';
 import { catalogOf } from '@chaperone/core/sql/postgres/test-catalog.ts';
 import { bundle, identity, mask, rule } from '@chaperone/core/testing/policy-fixtures.ts';
+import type { DecisionContext } from '@chaperone/sidecar/protocols/postgres/frontend/decision-context.ts';
 import { corpus } from './corpus.ts';
 import { decideText, freshContext, masks, request, rules, timeEach } from './deciding.ts';
 import { goals } from './goals.ts';
-import { type Figure, median, quantile, spread } from './report.ts';
+import { against, type Figure, median, quantile, ratios, spread } from './report.ts';
 import { customers, rowRates } from './row-rate.ts';
 
 /** `count` rules, three of which concern the statements. */
@@ -26,42 +27,49 @@ function manyRules(count: number): readonly BundleRule[] {
   return many;
 }
 
-/** A decision without any cache, by the number of rules in force; and what taking them up costs. */
+/** A decision without any cache, by the number of rules in force, in turns; and what taking them up costs. */
 export async function byRules(): Promise<Figure[]> {
   await loadParser();
   const section = 'rules';
   const context = freshContext();
-  const statements = corpus(0).map((text) => context.analyze(text).analysis.statements[0]!);
-  const figures: Figure[] = [];
-  const medians: number[] = [];
-  for (const count of [10, 100, 1000, 10_000]) {
+  const texts = corpus(0);
+  const statements = texts.map((text) => context.analyze(text).analysis.statements[0]!);
+  const sets = [10, 100, 1000, 10_000].map((count) => {
     const all = bundle(manyRules(count), masks);
-    const compiled = timeEach([0, 1, 2, 3, 4], () => compileTarget(all, identity()));
-    const policy = compileTarget(all, identity());
-    const rounds: number[][] = [];
-    for (let round = 0; round < 8; round += 1) {
+    return {
+      count,
+      policy: compileTarget(all, identity()),
+      compileUs: timeEach([0, 1, 2], () => compileTarget(all, identity())),
+      rounds: [] as number[][],
+    };
+  });
+  for (let round = 0; round < 14; round += 1) {
+    for (const { policy, rounds } of sets) {
       const times = timeEach(statements, (one) => decide(policy, one, request));
-      if (round >= 3) rounds.push(times);
+      // The first rounds compile.
+      if (round >= 4) rounds.push(times);
     }
+  }
+  const figures = sets.map(({ count, policy, compileUs, rounds }): Figure => {
     const each = rounds.map(median);
-    const whole = timeEach(corpus(0), (text) =>
-      decideText(freshContext({ rules: all.rules }), text),
-    );
-    medians.push(median(each));
-    figures.push({
+    // As for the percentiles elsewhere: of each statement's median, which no interruption is in.
+    const ofStatements = statements.map((_, at) => median(rounds.map((times) => times[at]!)));
+    const whole = timeEach(texts, (text) => decideText(freshContext({ policy }), text));
+    return {
       section,
       figure: `decision without a cache, ${count} rules`,
-      measured: `${spread(each, 1, ' µs')}, p99 ${quantile(rounds.flat(), 0.99).toFixed(1)} µs; parsed and analyzed as well ${median(whole).toFixed(0)} µs; policy compiled in ${(median(compiled) / 1000).toFixed(1)} ms`,
-      samples: { us: each, compileUs: compiled },
-    });
-  }
-  const growth = medians.at(-1)! / medians[0]!;
+      measured: `${spread(each, 1, ' µs')}, p99 ${quantile(ofStatements, 0.99).toFixed(1)} µs; parsed and analyzed as well ${median(whole).toFixed(0)} µs; policy compiled in ${(median(compileUs) / 1000).toFixed(1)} ms`,
+      samples: { us: each, compileUs },
+    };
+  });
+  const [least, most] = [sets[0]!, sets.at(-1)!].map(({ rounds }) => rounds.map(median));
+  const growth = ratios(most!, least!);
   figures.push({
     section,
     figure: 'decision without a cache, 10,000 rules / 10',
-    goal: goals.rulesGrowth,
-    value: growth,
-    measured: growth.toFixed(2),
+    ...against(goals.rulesGrowth, growth),
+    measured: spread(growth),
+    samples: { growth },
   });
   return figures;
 }
@@ -132,6 +140,14 @@ const kinds = {
     `SELECT id, name FROM customers WHERE notes = '${'x'.repeat(Math.max(bytes - 48, 1))}'`,
 } as const;
 
+/** Why a text is not analyzed at all, which is refused. Undefined: it is decided. */
+function decideOrRefuse(context: DecisionContext, text: string): string | undefined {
+  const { failure } = context.analyze(text).analysis;
+  if (failure !== undefined) return failure.message;
+  decideText(context, text);
+  return undefined;
+}
+
 /** From the bytes of a statement to its decision: found by its text, by its normal form, and not found. */
 export async function bySize(): Promise<Figure[]> {
   await loadParser();
@@ -144,9 +160,12 @@ export async function bySize(): Promise<Figure[]> {
       const hit: number[] = [];
       const formHit: number[] = [];
       const miss: number[] = [];
+      let refused: string | undefined;
       // The text is read from its bytes as the frontend does it: a new string has no hash yet.
-      const decideBytes = (context: ReturnType<typeof freshContext>, from: Buffer): number =>
-        timeEach([from], (buffer) => decideText(context, buffer.toString('utf8')))[0]!;
+      const decideBytes = (context: DecisionContext, from: Buffer): number =>
+        timeEach([from], (buffer) => {
+          refused = decideOrRefuse(context, buffer.toString('utf8'));
+        })[0]!;
       const rounds = bytes > 200_000 ? 5 : 30;
       for (let round = 0; round < rounds + 2; round += 1) {
         const context = freshContext();
@@ -161,7 +180,7 @@ export async function bySize(): Promise<Figure[]> {
       figures.push({
         section: 'sizes',
         figure: `decision, ${kind}, ${sizeText(original.length)}`,
-        measured: `same text ${microseconds(hit)}, other literals ${microseconds(formHit)}, never seen ${microseconds(miss)}`,
+        measured: `same text ${microseconds(hit)}, other literals ${microseconds(formHit)}, never seen ${microseconds(miss)}${refused === undefined ? '' : `; refused: ${refused}`}`,
         samples: { hit, formHit, miss },
       });
     }

@@ -89,16 +89,17 @@ function print(measured: Measured, report: ProfileReport): void {
       `   ${each(selfUs)} ${part(selfUs)}            ${each(onBehalfUs)} ${part(onBehalfUs)}   ${group}`,
     );
   }
-  const functions = [
-    ['by their own time', (a: number, _b: number) => a],
-    ['with what they call', (_a: number, b: number) => b],
+  const all = report.functions.filter(({ name }) => name !== '(root)');
+  const tables = [
+    ['by their own time', all],
+    [
+      'of ours, with what they call',
+      all.filter(({ isOurs }) => isOurs).sort((a, b) => b.totalUs - a.totalUs),
+    ],
   ] as const;
-  for (const [what, by] of functions) {
-    console.log(`\n   µs alone   share   µs with calls   share   functions, ${what}`);
-    const shown = report.functions
-      .filter(({ name }) => name !== '(root)')
-      .sort((a, b) => by(b.selfUs, b.totalUs) - by(a.selfUs, a.totalUs))
-      .slice(0, top);
+  for (const [what, functions] of tables) {
+    console.log(`\n   µs alone   share   µs with calls   share   functions ${what}`);
+    const shown = functions.slice(0, top);
     for (const { name, place, selfUs, totalUs } of shown) {
       console.log(
         `    ${each(selfUs)} ${part(selfUs)}         ${each(totalUs)} ${part(totalUs)}   ${name}  ${place}`,
@@ -140,7 +141,10 @@ async function profile(): Promise<void> {
       });
       print(one, report);
     }
-    console.log(`\n${kept}`);
+    console.log(
+      '\nElapsed time is sampled: what waits for a core, as a write that wakes its reader does, counts where it waits.',
+    );
+    console.log(kept);
   } finally {
     await stage?.stop();
     rmSync(directory, { recursive: true, force: true });
