@@ -18,7 +18,7 @@ IMAGES := operator sidecar collector chaperone
 BUILD_IMAGE = $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration fuzz bench profile build chart images clean
+.PHONY: help demo test test-cluster types lint unit integration fuzz oracle bench profile build chart images clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -51,6 +51,9 @@ integration: $(INSTALLED) ## tests with processes, sockets and real databases
 
 fuzz: $(INSTALLED) ## fuzz for SECONDS=60 each; ONLY=codec: some of it; a failure prints its seed
 	CHAPERONE_FUZZ_SECONDS=$(or $(SECONDS),60) $(JEST) --selectProjects integration --testPathPatterns 'test/fuzz/$(ONLY)'
+
+oracle: $(INSTALLED) ## the oracles at length: RUNS=5000 each; ONLY=operations or masking; SEED=N begins there
+	CHAPERONE_RUNS=$(or $(RUNS),5000) $(if $(SEED),CHAPERONE_SEED=$(SEED)) $(JEST) --selectProjects integration --testPathPatterns 'test/oracle/$(ONLY)'
 
 bench: $(INSTALLED) ## measure against direct connections
 	node test/bench/bench.ts

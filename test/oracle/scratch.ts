@@ -84,16 +84,8 @@ export class Scratch {
   /** Runs it in a transaction that is rolled back. `spoil` makes a wrong analysis of the right one, to see it found. */
   async tryOne(written: Written, spoil: Spoil = (analysis) => analysis): Promise<Outcome> {
     const { client, watch } = await this.#session();
-    await watch.outside();
-    await client.query('BEGIN');
-    try {
-      return await this.#judge(client, watch, written, false, spoil);
-    } finally {
-      // What a rollback leaves, and the next statement should not find.
-      await client
-        .query('ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all()')
-        .catch(() => this.#forget());
-    }
+    await watch.before(true);
+    return await this.#judge(client, watch, written, false, spoil);
   }
 
   /** Runs it outside of any transaction on a copy of the database, which is thrown away. */
@@ -108,7 +100,8 @@ export class Scratch {
     try {
       const watch = new Watch(client, this.known);
       await watch.begin();
-      await watch.outside();
+      await watch.clear();
+      await watch.before(false);
       return await this.#judge(client, watch, written, true, (analysis) => analysis);
     } finally {
       await client.end();
@@ -135,8 +128,10 @@ export class Scratch {
         await client.query(text);
         if (/^(create|alter)/i.test(text)) context = await this.#reread(client, alone);
       }
-      if (before.length > 0) already = await this.#look(client, watch, alone);
-      await watch.before();
+      if (before.length > 0) {
+        already = await this.#look(client, watch, alone);
+        await watch.before(false);
+      }
       await client.query(sql);
     } catch {
       return undefined;
@@ -184,22 +179,31 @@ export class Scratch {
     return client;
   }
 
+  /** A session with nothing of the statement before in it. */
   async #session(): Promise<{ client: pg.Client; watch: Watch }> {
-    if (this.#client === undefined || this.#watch === undefined) {
-      const client = await this.#connect();
-      const watch = new Watch(client, this.known);
-      await watch.begin();
-      this.#client = client;
-      this.#watch = watch;
+    if (this.#client !== undefined && this.#watch !== undefined) {
+      try {
+        await this.#watch.clear();
+        return { client: this.#client, watch: this.#watch };
+      } catch {
+        // The statement before has ended the session.
+        await this.#forget();
+      }
     }
-    return { client: this.#client, watch: this.#watch };
+    const client = await this.#connect();
+    const watch = new Watch(client, this.known);
+    await watch.begin();
+    await watch.clear();
+    this.#client = client;
+    this.#watch = watch;
+    return { client, watch };
   }
 
   async #forget(): Promise<void> {
     const client = this.#client;
     this.#client = undefined;
     this.#watch = undefined;
-    await client?.end();
+    await client?.end().catch(() => {});
   }
 }
 

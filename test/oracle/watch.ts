@@ -93,20 +93,29 @@ export class Watch {
     this.#settings = (await this.#look(false)).settings;
   }
 
-  /** Before the statement's transaction. */
-  async outside(): Promise<void> {
-    const { rows } = await this.#client.query<{ sequences: Readonly<Record<string, string>> }>(
-      'SELECT oracle.sequences() AS sequences',
+  /** Ends the transaction of the statement before, and what a rollback leaves of it, outside of any transaction. */
+  async clear(): Promise<void> {
+    const { sequences } = await this.#lastRow<{ sequences: Readonly<Record<string, string>> }>(
+      'ROLLBACK; DEALLOCATE ALL; SELECT pg_advisory_unlock_all(); SELECT oracle.sequences() AS sequences',
     );
-    this.#sequences = rows[0]?.sequences ?? {};
+    this.#sequences = sequences;
   }
 
-  /** Just before the statement. */
-  async before(): Promise<void> {
-    const { rows } = await this.#client.query<{ counters: Counters }>(
-      'SELECT oracle.counters() AS counters',
+  /** Just before the statement; `transaction` begins one. */
+  async before(transaction: boolean): Promise<void> {
+    const { counters } = await this.#lastRow<{ counters: Counters }>(
+      `${transaction ? 'BEGIN; ' : ''}SELECT oracle.counters() AS counters`,
     );
-    this.#before = rows[0]?.counters;
+    this.#before = counters;
+  }
+
+  /** The first row of the last of several statements, of which each returns one result. */
+  async #lastRow<Row extends pg.QueryResultRow>(sql: string): Promise<Row> {
+    const results = (await this.#client.query<Row>(sql)) as unknown as
+      | pg.QueryResult<Row>
+      | readonly pg.QueryResult<Row>[];
+    const last = 'rows' in results ? results : results.at(-1);
+    return last?.rows[0] as Row;
   }
 
   /** Just after it; `everything` where its transaction is over. */
