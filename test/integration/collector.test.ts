@@ -6,7 +6,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { bodies, ndjson, shipped, uuid } from '@chaperone/collector/testing/events.ts';
 import { chunkKinds } from '@chaperone/core/events/recording.ts';
 import { manualClock } from '@chaperone/runtime/clock.ts';
@@ -211,6 +211,21 @@ describe('a collector', () => {
       [
         'zstd cut short',
         () => zstdCompressSync(one()).subarray(0, 30),
+        { 'content-encoding': 'zstd' },
+        400,
+      ],
+      [
+        'bytes behind a zstd frame',
+        () => Buffer.concat([zstdCompressSync(one()), zstdCompressSync(one())]),
+        { 'content-encoding': 'zstd' },
+        400,
+      ],
+      [
+        'a zstd frame that asks for much memory',
+        () =>
+          zstdCompressSync(`${one().trimEnd()}${' '.repeat(16 << 20)}\n`, {
+            params: { [constants.ZSTD_c_windowLog]: 27, [constants.ZSTD_c_compressionLevel]: 19 },
+          }),
         { 'content-encoding': 'zstd' },
         400,
       ],

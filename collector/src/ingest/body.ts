@@ -1,20 +1,21 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { constants, createGunzip, createZstdDecompress } from 'node:zlib';
 import { Problem } from '../http/problem.ts';
 
 function tooLarge(maxBytes: number): Problem {
   return new Problem(413, 'CHP-6011', `the body is larger than ${maxBytes} bytes`);
 }
 
-/** Passes bytes on and throws a 413 beyond `maxBytes`. */
-function capped(maxBytes: number) {
+/** Passes bytes on and throws a 413 beyond `maxBytes`. `counted` hears of how many there were so far. */
+function capped(maxBytes: number, counted: (bytes: number) => void = () => {}) {
   return async function* (source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     let bytes = 0;
     for await (const chunk of source) {
       bytes += chunk.length;
       if (bytes > maxBytes) throw tooLarge(maxBytes);
+      counted(bytes);
       yield chunk;
     }
   };
@@ -54,10 +55,47 @@ export function readBytes(
   return collect(headers, maxBytes, (into) => pipeline(body, capped(maxBytes), into));
 }
 
-const decompressors: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
+/** A frame may ask for a window of 128 MiB to be decompressed in; ours ask for less than one. */
+const maxWindowLog = 22; // 4 MiB
+
+/** What decompresses, and tells how much of its input it has used. */
+interface Decompressor extends Transform {
+  readonly bytesWritten: number;
+}
+
+const decompressors: ReadonlyMap<string, () => Decompressor> = new Map<string, () => Decompressor>([
   ['gzip', createGunzip],
-  ['zstd', createZstdDecompress],
+  [
+    'zstd',
+    () => createZstdDecompress({ params: { [constants.ZSTD_d_windowLogMax]: maxWindowLog } }),
+  ],
 ]);
+
+/** Throws a 400, too, for bytes behind the end of what is compressed: they would count for nothing. */
+async function readDecompressed(
+  headers: IncomingHttpHeaders,
+  body: Readable,
+  decompressor: Decompressor,
+  maxBytes: number,
+  maxTextBytes: number,
+): Promise<Buffer> {
+  let arrived = 0;
+  const bytes = await collect(headers, maxBytes, (into) =>
+    pipeline(
+      body,
+      capped(maxBytes, (count) => {
+        arrived = count;
+      }),
+      decompressor,
+      capped(maxTextBytes),
+      into,
+    ),
+  );
+  if (decompressor.bytesWritten !== arrived) {
+    throw new Problem(400, 'CHP-6001', 'there are bytes behind the end of the compressed body');
+  }
+  return bytes;
+}
 
 /**
  * The whole body as text, decompressed as Content-Encoding says. At most `maxBytes` arrive and at most
@@ -78,9 +116,7 @@ export async function readText(
   const bytes =
     decompress === undefined
       ? await readBytes(headers, body, Math.min(maxBytes, maxTextBytes))
-      : await collect(headers, maxBytes, (into) =>
-          pipeline(body, capped(maxBytes), decompress(), capped(maxTextBytes), into),
-        );
+      : await readDecompressed(headers, body, decompress(), maxBytes, maxTextBytes);
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {
