@@ -13,7 +13,7 @@ import type { Gatekeeper } from '../../gatekeeper.ts';
 import type { ProxyMetrics } from '../../metrics.ts';
 import type { PolicyView } from '../../policy-views.ts';
 import type { Catalogs } from './backend/catalogs.ts';
-import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
+import type { Cut, Execution, Expectation, StatementRun } from './backend/expectation.ts';
 import { Resolution } from './backend/resolution.ts';
 import type { Outcome } from './backend/response-flow.ts';
 import { Responses } from './backend/responses.ts';
@@ -63,6 +63,9 @@ export interface SessionOptions {
 /** Of each session; pages that no read has reached take no memory. */
 const clientReadBytes = 16 * 1024;
 const backendReadBytes = 64 * 1024;
+/** When a cancel request that has waited is sent again, each time four times as long after the last. */
+const firstCancelAgainMs = 50;
+const lastCancelAgainMs = 5000;
 
 const shutdownReport = refusalResponse('NoPolicy', 'End', {
   message: 'the proxy is shutting down',
@@ -86,6 +89,8 @@ export class PostgresSession {
   readonly #forwards: Forward[] = [];
   #view: PolicyView;
   #cancelling = 0;
+  /** A cancel request of the caller's came before its statement was sent. */
+  #cancelsNext = false;
   #closed = false;
   #ready = false;
   #resuming = false;
@@ -218,9 +223,36 @@ export class PostgresSession {
     );
   }
 
-  /** The caller's own cancel request. */
+  /**
+   * The caller's own cancel request. It is for a statement of the caller's: one that comes before that was sent,
+   * while a question of ours runs or the record is written, waits; where there is none it is for nothing.
+   */
   cancel(): Promise<void> {
-    return this.#options.cancelBackend();
+    if (this.#isSent()) return this.#options.cancelBackend();
+    this.#cancelsNext = true;
+    return Promise.resolve();
+  }
+
+  /** Sends on a cancel request that has waited. */
+  #cancelWaited(): void {
+    if (!this.#cancelsNext || !this.#isSent()) return;
+    this.#cancelsNext = false;
+    const { first } = this.#state.inflight;
+    if (first !== undefined) this.#cancelUntilGone(first, firstCancelAgainMs);
+  }
+
+  /** A backend that has not begun with the statement yet takes no notice of a request: it is sent again. */
+  #cancelUntilGone(running: Expectation, againMs: number): void {
+    if (this.#closed || this.#state.inflight.first !== running) return;
+    this.#cancelBackend();
+    if (againMs > lastCancelAgainMs) return;
+    this.#options.clock.setTimer(againMs, () => this.#cancelUntilGone(running, againMs * 4));
+  }
+
+  /** The backend has all that was allowed, and no question of ours before it. */
+  #isSent(): boolean {
+    const { first } = this.#state.inflight;
+    return this.#forwards.length === 0 && first?.kind !== 'InBand' && first?.kind !== 'InBandSync';
   }
 
   /** Ends once nothing runs and no transaction is open. */
@@ -269,6 +301,7 @@ export class PostgresSession {
       this.#violation('Client', error);
       return;
     }
+    this.#cancelWaited();
     this.#resumeClient();
   }
 
@@ -335,6 +368,7 @@ export class PostgresSession {
       }
       forward.durable = true;
       while (this.#forwards[0]?.durable) this.#write(this.#forwards.shift()!.pieces);
+      this.#cancelWaited();
       this.#resumeClient();
     });
   }

@@ -110,6 +110,11 @@ export interface FunctionCallExpectation extends Sent {
   failed: boolean;
 }
 
+/** What the backend said to a question of ours. */
+export interface InBandFailure {
+  readonly sqlstate: string;
+}
+
 /** Statements of our own, between the client's: their answers never reach it. */
 export interface InBandExpectation extends Sent {
   readonly kind: 'InBand';
@@ -119,10 +124,12 @@ export interface InBandExpectation extends Sent {
   closesLeft: number;
   /** One array of values for each command. */
   readonly results: (string | null)[][];
+  /** When it is cancelled it is asked again by `done`, and the client is told nothing. */
+  readonly retriable: boolean;
   /** A message of the client's before it failed, and the backend skipped it. */
   readonly skipped: () => void;
   readonly done: (
-    failure: Error | undefined,
+    failure: InBandFailure | undefined,
     results: readonly (readonly (string | null)[])[],
   ) => void;
 }

@@ -6,6 +6,9 @@ import type { ResponseFlow } from './response-flow.ts';
 /** In a failed transaction PostgreSQL looks at nothing but its end. */
 const failedTransaction = '25P02';
 
+/** By a cancel request, or by the session's own statement_timeout. */
+export const queryCanceled = '57014';
+
 /** ErrorResponses: whose they are, what the client is told, and what they take back. */
 export class Failures {
   readonly #flow: ResponseFlow;
@@ -81,9 +84,10 @@ export class Failures {
     }
     if (!silent) {
       if (first.kind === 'Refused') this.#flow.output.insert(first.replacement, end);
-      else if (first.kind === 'InBand')
-        this.#flow.output.insert(this.#flow.events.inBandFailure(), end);
-      else if (first.kind === 'Execute' && first.execution.cut) {
+      else if (first.kind === 'InBand') {
+        const retried = first.retriable && sqlstate === queryCanceled;
+        if (!retried) this.#flow.output.insert(this.#flow.events.inBandFailure(), end);
+      } else if (first.kind === 'Execute' && first.execution.cut) {
         this.#flow.output.insert(first.execution.cut.error, end);
       } else this.#flow.report(view, at, end);
     }
@@ -94,7 +98,7 @@ export class Failures {
         const outcome = item !== first ? 'Skipped' : item.execution.cut ? 'Cut' : 'Error';
         this.#flow.complete(item.execution, [item.run], outcome);
       } else if (item.kind === 'InBand') {
-        if (item === first) item.done(new Error(`SQLSTATE ${sqlstate}`), item.results);
+        if (item === first) item.done({ sqlstate }, item.results);
         else item.skipped();
       }
     }

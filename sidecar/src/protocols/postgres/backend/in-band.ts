@@ -11,10 +11,12 @@ const name = `${reservedPrefix}in_band`;
  *
  * `ending`: Sync where nothing of the client's is in flight, Flush within its pipeline (a Sync there would
  * commit what it has sent).
+ * `retriable`: when it is cancelled the client is told nothing, and `done` asks again.
  */
 export function inBand(
   statements: readonly string[],
   ending: 'Sync' | 'Flush',
+  retriable: boolean,
   done: InBandExpectation['done'],
   skipped: InBandExpectation['skipped'],
 ): { readonly bytes: Buffer; readonly expectation: InBandExpectation } {
@@ -40,6 +42,7 @@ export function inBand(
       commandsLeft: statements.length,
       closesLeft: 2 * statements.length,
       results: [],
+      retriable,
       done,
       skipped,
     },

@@ -21,7 +21,11 @@ import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
 import type { Catalogs, KnownCatalog } from './catalogs.ts';
 import type { InBandExpectation } from './expectation.ts';
+import { queryCanceled } from './failures.ts';
 import { inBand } from './in-band.ts';
+
+/** A client's cancel request may come late and hit a question of ours: so often it is asked in all. */
+const maxAttempts = 4;
 
 type Results = readonly (readonly (string | null)[])[];
 
@@ -219,13 +223,21 @@ export class Resolution {
     statements: readonly string[],
     ending: 'Sync' | 'Flush',
     use: (results: Results) => void,
+    attempt = 1,
   ): void {
     const session = this.#session!;
     this.#reading = true;
+    // Within a transaction it cannot be asked again: the failure has ended that.
+    const retriable =
+      ending === 'Sync' && session.status === TransactionStatus.Idle && attempt < maxAttempts;
     const answered: InBandExpectation['done'] = (failure, results) => {
+      if (failure !== undefined && retriable && failure.sqlstate === queryCanceled) {
+        this.#read(statements, ending, use, attempt + 1);
+        return;
+      }
       this.#reading = false;
       if (failure !== undefined) {
-        this.#options.failed(failure);
+        this.#options.failed(new Error(`SQLSTATE ${failure.sqlstate}`));
         return;
       }
       try {
@@ -239,7 +251,7 @@ export class Resolution {
       session.resolutionDirty = true;
       session.catalogDirty = true;
     };
-    const { bytes, expectation } = inBand(statements, ending, answered, skipped);
+    const { bytes, expectation } = inBand(statements, ending, retriable, answered, skipped);
     session.inflight.push(expectation);
     if (ending === 'Sync') session.inflight.push({ kind: 'InBandSync', barrier: true });
     this.#options.send(bytes);

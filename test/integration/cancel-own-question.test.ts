@@ -1,0 +1,90 @@
+/** A cancel request that comes while a question of the proxy's own runs on the session's connection. */
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { cancelRequest } from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import pg from 'pg';
+import { policy, TestChaperone } from '../support/chaperone.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { loadShop } from '../support/shop.ts';
+
+const endless = 'SELECT count(*) FROM generate_series(1, 10000000000)';
+
+let postgres: TestPostgres;
+let chaperone: TestChaperone;
+let client: pg.Client;
+let locker: pg.Client;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ version: 18 });
+  await loadShop(postgres, { orders: 200 });
+  chaperone = await TestChaperone.start({
+    postgres,
+    target: { catalogCheck: 'Statement' },
+    resources: [
+      policy('p', [
+        { name: 'read', action: 'Allow', classes: ['Read'], resources: ['shop.public.**'] },
+      ]),
+    ],
+  });
+});
+afterAll(async () => {
+  await chaperone?.stop();
+  await postgres?.stop();
+});
+beforeEach(async () => {
+  client = await chaperone.connect('shop');
+  await client.query('SELECT 1');
+  locker = new pg.Client(postgres.url('shop'));
+  await locker.connect();
+  // The proxy asks for the catalog before each statement, and waits for this one of it.
+  await locker.query('BEGIN; LOCK TABLE pg_catalog.pg_event_trigger');
+});
+afterEach(async () => {
+  await client.end();
+  await locker.end();
+});
+
+/** Resolves with the process id of the backend that waits for the lock. */
+async function waiting(): Promise<number> {
+  for (;;) {
+    const { rows } = await postgres.query(
+      "SELECT pid FROM pg_locks WHERE relation = 'pg_event_trigger'::regclass AND NOT granted",
+      [],
+      'shop',
+    );
+    if (rows.length > 0) return rows[0].pid;
+  }
+}
+
+async function cancel(): Promise<void> {
+  const { processID: pid, secretKey } = client as unknown as Record<string, number>;
+  const secret = Buffer.alloc(4);
+  secret.writeInt32BE(secretKey!);
+  const socket = connect(chaperone.port, chaperone.host);
+  socket.end(cancelRequest(pid!, secret));
+  await once(socket.resume(), 'close');
+}
+
+test('it is for the statement that waits, and reaches that', async () => {
+  const outcome = client.query(endless).then(
+    () => 'done',
+    ({ code }) => code,
+  );
+  await waiting();
+  await cancel();
+  await locker.query('COMMIT');
+  expect(await outcome).toBe('57014');
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+});
+
+test('one that comes late and hits the question ends nothing', async () => {
+  const outcome = client.query('SELECT 1 AS one');
+  const pid = await waiting();
+  await postgres.query('SELECT pg_cancel_backend($1)', [pid]);
+  // It is asked again, and waits again.
+  await waiting();
+  await locker.query('COMMIT');
+  expect((await outcome).rows).toEqual([{ one: 1 }]);
+  expect((await client.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+});
