@@ -1,5 +1,6 @@
 import { chmodSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
+import { peerKeepAlive } from './keep-alive.ts';
 import {
   openSocketTo,
   prepareSocket,
@@ -30,7 +31,7 @@ export async function listen(
   onConnection: (socket: Socket) => void,
 ): Promise<Listener> {
   const server: Server = createServer(
-    { allowHalfOpen: false, pauseOnConnect: true, noDelay: true },
+    { allowHalfOpen: false, pauseOnConnect: true, noDelay: true, ...peerKeepAlive },
     onConnection,
   );
   if ('socketPath' in address) return listenOnSocket(server, address);

@@ -1,5 +1,6 @@
 import { connect, isIP, type NetConnectOpts, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { peerKeepAlive } from '../../../keep-alive.ts';
 import { sslRequest } from '../messages/frontend-writer.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { BackendError } from './backend-error.ts';
@@ -48,7 +49,7 @@ export async function openBackend(
       host: address.host,
       port: address.port,
       noDelay: true,
-      keepAlive: true,
+      ...peerKeepAlive,
       // One after the other, the next one when the one before takes long.
       autoSelectFamily: true,
       lookup: (_host, _options, callback) =>

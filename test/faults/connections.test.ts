@@ -1,0 +1,171 @@
+/** Connections that come and go without end, and ends that are gone without a word. */
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { identity, TestChaperone } from '../support/chaperone.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { acknowledged, sessionsOf } from '../support/record.ts';
+import { send } from './support/sender.ts';
+import { addRow, levelPolicies, namedInsert, Tally } from './support/tally.ts';
+
+let postgres: TestPostgres;
+let chaperone: TestChaperone;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ version: 18 });
+  await postgres.query('CREATE DATABASE tally');
+  await postgres.query('CREATE TABLE done (id text)', [], 'tally');
+  chaperone = await TestChaperone.start({
+    postgres,
+    resources: [...levelPolicies, identity('process')],
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await chaperone?.stop();
+  await postgres?.stop();
+});
+
+const login = async (): Promise<RawClient> =>
+  RawClient.login(await chaperone.connection('tally', 'process'));
+
+const descriptors = (): number => readdirSync('/proc/self/fd').length;
+
+async function backends(): Promise<number> {
+  const { rows } = await postgres.query<{ n: number }>(
+    "SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = 'tally' AND pid <> pg_backend_pid()",
+    [],
+    'tally',
+  );
+  return rows[0]!.n;
+}
+
+async function opened(): Promise<Socket> {
+  const socket = connect({ host: chaperone.host, port: chaperone.port });
+  socket.on('error', () => {});
+  await once(socket, 'connect');
+  return socket;
+}
+
+const total = Number(process.env['CHAPERONE_FAULT_CONNECTIONS'] ?? 2000);
+
+test(`${total} connections opened and dropped: nothing of them is left, and those that matter are on record`, async () => {
+  // What is made once is made.
+  (await login()).socket.destroy();
+  while ((await backends()) > 0);
+  await acknowledged(chaperone);
+  const before = {
+    descriptors: descriptors(),
+    sessions: (await sessionsOf(chaperone, 'process')).length,
+  };
+  const { user, database } = await chaperone.connection('tally', 'process');
+  const startup = write.startupMessage(0, [
+    ['user', user],
+    ['database', database],
+  ]);
+  let loggedIn = 0;
+  const tally = new Tally(postgres, chaperone.directory);
+  const kinds: readonly (() => Promise<void>)[] = [
+    async () => void (await opened()).resetAndDestroy(),
+    async () => void (await opened()).end(),
+    async () => {
+      const socket = await opened();
+      socket.write(startup.subarray(0, 9));
+      socket.destroy();
+    },
+    async () => {
+      const socket = await opened();
+      socket.write(startup);
+      await once(socket, 'data'); // it is asked for its password
+      socket.resetAndDestroy();
+    },
+    async () => {
+      const client = await login();
+      loggedIn += 1;
+      if (loggedIn % 2 === 0) {
+        const { id, sql } = namedInsert();
+        client.socket.write(write.query(sql));
+        tally.say(id, 'Lost');
+      }
+      client.socket.resetAndDestroy();
+    },
+  ];
+  const atOnce = 20;
+  for (let count = 0; count < total; count += atOnce) {
+    await Promise.all(
+      Array.from({ length: atOnce }, (_, index) => {
+        // One in ten logs in: that costs the server a process.
+        const at = count + index;
+        return kinds[at % 10 === 0 ? 4 : at % 4]!();
+      }),
+    );
+  }
+  while ((await backends()) > 0);
+  while (descriptors() > before.descriptors + 5) await turn();
+  await acknowledged(chaperone);
+  const sessions = await sessionsOf(chaperone, 'process');
+  expect(sessions.length - before.sessions).toBe(loggedIn);
+  expect(sessions.filter(({ closed }) => closed === undefined)).toEqual([]);
+  const client = await login();
+  const { id, sql } = namedInsert();
+  tally.say(id, (await send(client, sql, 'simple')).belief);
+  client.end();
+  await acknowledged(chaperone);
+  await tally.settle(`${total} connections opened and dropped`, 'Process');
+}, 120_000);
+
+test('both ends of a session ask whether the other is there', async () => {
+  const client = await login();
+  try {
+    const toClient = probeAfter(
+      (one) => one.local === chaperone.port && one.peer === client.socket.localPort,
+    );
+    const toServer = probeAfter((one) => one.peer === postgres.port);
+    for (const seconds of [toClient, toServer]) {
+      expect(seconds).toBeGreaterThan(50);
+      expect(seconds).toBeLessThanOrEqual(60);
+    }
+    addRow({
+      fault: 'an end that is gone without a word',
+      level: '',
+      client: 'probed after 60 s',
+      database: 'probed after 60 s',
+      record: '',
+      contradictions: 0,
+    });
+  } finally {
+    client.end();
+  }
+});
+
+interface Connection {
+  readonly local: number;
+  readonly peer: number;
+  /** Seconds until the kernel probes an idle peer; undefined where it does not. */
+  readonly keepalive?: number;
+}
+
+/** The shortest of those that match, of proc(5)'s table of TCP connections. */
+function probeAfter(matches: (one: Connection) => boolean): number | undefined {
+  const port = (address: string): number => Number.parseInt(address.split(':')[1]!, 16);
+  const found = readFileSync('/proc/net/tcp', 'utf8')
+    .split('\n')
+    .slice(1, -1)
+    .map((line): Connection => {
+      const [, local, peer, , , timer] = line.trim().split(/\s+/);
+      const [active, when] = timer!.split(':');
+      return {
+        local: port(local!),
+        peer: port(peer!),
+        // In ticks of a hundredth of a second; 02 is the timer of keepalive.
+        ...(active === '02' && { keepalive: Number.parseInt(when!, 16) / 100 }),
+      };
+    })
+    .filter(matches)
+    .flatMap(({ keepalive }) => keepalive ?? []);
+  return found.length === 0 ? undefined : Math.min(...found);
+}
