@@ -50,11 +50,15 @@ describe('targets of other namespaces that are not accepted', () => {
         annotations: { 'chaperone.dev/foreign-targets-from': 'ledger' },
       },
     );
-    expect(namespaceProblems([bare], [listing, data, identity, target])).toMatchObject([
-      {
-        reason: 'ForeignTargetsNotAccepted',
-        mend: 'kubectl annotate --overwrite namespace payments chaperone.dev/foreign-targets-from=data,ledger',
-      },
+    const mend = (list: string) =>
+      `kubectl annotate --overwrite namespace payments chaperone.dev/foreign-targets-from=${list}`;
+    const offered = [listing, data, identity, target];
+    expect(namespaceProblems([bare], [...offered, policy])).toMatchObject([
+      { reason: 'ForeignTargetsNotAccepted', mend: mend('data,ledger') },
+    ]);
+    // Whoever offers a Target to everybody is not put on the list by a command that is copied.
+    expect(namespaceProblems([bare], offered)).toMatchObject([
+      { reason: 'ForeignTargetsNotAccepted', mend: mend('ledger,NAMESPACE') },
     ]);
   });
 

@@ -34,16 +34,19 @@ function brokenNamespace(namespace: string, cluster: ClusterView): OwnBroken | u
   const { rules } = installation;
   const { open, notAccepted } = targetsOf(namespace, snapshot, rules);
   // Anybody may offer a Target to all namespaces. That this one is to have it, a policy shows, or that it has none.
-  const meant =
-    open.length === 0
-      ? notAccepted
-      : notAccepted.filter((one) => isGranted(one, namespace, cluster));
+  const granted = notAccepted.filter((one) => isGranted(one, namespace, cluster));
+  const meant = granted.length > 0 || open.length > 0 ? granted : notAccepted;
   const what = `Namespace ${namespace}`;
   if (meant.length > 0) {
     return {
       what,
       reason: 'ForeignTargetsNotAccepted',
-      ...acceptanceMend(namespace, meant, acceptanceOf(namespace, snapshot, rules)),
+      ...acceptanceMend(
+        namespace,
+        meant,
+        granted.length > 0,
+        acceptanceOf(namespace, snapshot, rules),
+      ),
     };
   }
   if (open.length > 0 || !seesAllTargets) return undefined;
@@ -56,10 +59,14 @@ function brokenNamespace(namespace: string, cluster: ClusterView): OwnBroken | u
   };
 }
 
-/** `meant`: what it is to accept; `accepted`: what it does. */
+/**
+ * `meant`: what it is to accept. `granted`: a policy says so; else anybody may have offered it, and no command is
+ * given that accepts all of them. `accepted`: what it accepts now.
+ */
 function acceptanceMend(
   namespace: string,
   meant: readonly Target[],
+  granted: boolean,
   accepted: ForeignAcceptance,
 ): Pick<OwnBroken, 'message' | 'mend'> {
   if (typeof accepted === 'string') {
@@ -68,8 +75,9 @@ function acceptanceMend(
       mend: `kubectl label namespace ${namespace} ${foreignTargetsLabel}=${foreignTargetsAccepted}`,
     };
   }
-  const listed = new Set([...accepted, ...meant.map((target) => target.metadata.namespace)]);
-  const list = [...listed].filter((name) => name !== '').sort();
+  const more = granted ? meant.map((target) => target.metadata.namespace) : [];
+  const list = [...new Set([...accepted, ...more])].filter((name) => name !== '').sort();
+  if (!granted) list.push('NAMESPACE');
   return {
     message: `${named(meant)} open to it, but the namespace's annotation ${foreignTargetsFromAnnotation} does not list where it stands`,
     mend: `kubectl annotate --overwrite namespace ${namespace} ${foreignTargetsFromAnnotation}=${list.join(',')}`,
