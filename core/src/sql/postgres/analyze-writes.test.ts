@@ -316,6 +316,12 @@ describe('what a column is used for', () => {
     ["select case when name > 'M' then 'x' end from contacts", []],
     ["select name > 'M' and 1 / 0 = 1 from contacts", ['Any contacts.name']],
     ['alter table contacts alter name type varchar(3)', ['Any contacts.name']],
+    [
+      'alter table events_1 detach partition events_1a',
+      ['id', 'kind', 'ssn'].flatMap((column) =>
+        ['events', 'events_1', 'events_1a'].map((table) => `Store ${table}.${column}`),
+      ),
+    ],
     ['create unique index on contacts (name)', ['Lookup contacts.name']],
     ['alter table contacts add unique (name)', ['Lookup contacts.name']],
     [

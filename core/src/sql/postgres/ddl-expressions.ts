@@ -3,7 +3,7 @@ import type { ColumnUse } from '../operation.ts';
 import { bodyOf, itemsOf, type Node, nameParts, type Tag } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
 import { analyzeExpression, isExpression } from './expressions.ts';
-import { columnIds, columnsOf } from './lineage.ts';
+import { columnIds, columnLineages, columnsOf } from './lineage.ts';
 import { relationResource, resolveRelation, written } from './names.ts';
 import { fieldsOf, readRelation } from './relations.ts';
 import { isTag, type Run } from './run.ts';
@@ -112,9 +112,28 @@ function walk(run: Run, scope: DefinitionScope, value: unknown): void {
         if (subtype === 'AT_AlterColumnType' && converts) {
           useColumns(run, scope.relation, [name], 'Any');
         }
+        const leaving =
+          subtype === 'AT_DetachPartition'
+            ? resolved(run, bodyOf(def, 'PartitionCmd')?.name)
+            : subtype === 'AT_DropInherit'
+              ? scope.relation
+              : undefined;
+        if (leaving !== undefined) useFamily(run, leaving);
       }
       walk(run, scope, child);
     }
+  }
+}
+
+function resolved(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
+  const found = name === undefined ? undefined : resolveRelation(run, name);
+  return found?.kind === 'Relation' ? found.relation : undefined;
+}
+
+/** A rule on a parent holds for its partitions and children: one that leaves is taken from under it. */
+function useFamily(run: Run, relation: CatalogRelation): void {
+  for (const { values } of columnLineages(run.context.catalog, relation)) {
+    run.findings.use(values, 'Store');
   }
 }
 
@@ -141,10 +160,7 @@ function useKeys(run: Run, relation: CatalogRelation | undefined, constraint: Co
   const elements = (exclusions ?? []).flatMap((pair) => itemsOf(pair));
   const excluded = elements.map((node) => bodyOf(node, 'IndexElem')?.name);
   useColumns(run, relation, excluded, 'Any');
-  if (pktable === undefined) return;
-  const referenced = resolveRelation(run, pktable);
-  if (referenced?.kind !== 'Relation') return;
-  useColumns(run, referenced.relation, nameParts(pk_attrs), 'Lookup');
+  useColumns(run, resolved(run, pktable), nameParts(pk_attrs), 'Lookup');
 }
 
 /** A foreign key's or LIKE's relation is read; a parent or partition is altered with it. */
