@@ -318,8 +318,8 @@ describe('what a column is used for', () => {
     ['alter table contacts alter name type varchar(3)', ['Any contacts.name']],
     [
       'alter table events_1 detach partition events_1a',
-      ['id', 'kind', 'ssn'].flatMap((column) =>
-        ['events', 'events_1', 'events_1a'].map((table) => `Store ${table}.${column}`),
+      ['events', 'events_1', 'events_1a'].flatMap((table) =>
+        ['id', 'kind', 'ssn'].map((column) => `Store ${table}.${column}`),
       ),
     ],
     ['create unique index on contacts (name)', ['Lookup contacts.name']],
