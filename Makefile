@@ -18,7 +18,7 @@ IMAGES := operator sidecar collector chaperone
 BUILD_IMAGE = $(ENGINE) build $(if $(BASE),--build-arg BASE=$(BASE))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-cluster types lint unit integration fuzz oracle bench profile build chart images clean
+.PHONY: help demo test test-cluster types lint unit integration fuzz oracle bench profile build chart images clean soak
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -60,6 +60,9 @@ bench: $(INSTALLED) ## measure against direct connections
 
 profile: $(INSTALLED) ## where the gateway's time goes under load; UNIX=1: over sockets, CLIENTS=N
 	node test/bench/profile.ts $(if $(UNIX),--unix) $(if $(CLIENTS),--clients $(CLIENTS))
+
+soak: $(INSTALLED) ## drivers' pools for 20 minutes: nothing grows, and the record is true; SECONDS=… for another time
+	node test/soak/soak.ts --json .bench/soak.json $(if $(SECONDS),--seconds $(SECONDS))
 
 build: $(INSTALLED) ## one bundle per program, in dist/
 	node scripts/build.ts

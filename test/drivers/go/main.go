@@ -346,6 +346,13 @@ func sqlstate(err error) string {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "soak" {
+		if err := soak(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	steps := (&program{}).steps()
 	lines := bufio.NewScanner(os.Stdin)
 	out := json.NewEncoder(os.Stdout)
