@@ -126,7 +126,7 @@ fuzz(
       }
     },
   ),
-  { briefly: 2 },
+  { briefly: 1.5 },
 );
 
 fuzz(
@@ -143,7 +143,7 @@ fuzz(
       expect(Buffer.concat(whole.messages).equals(bytes.subarray(0, whole.read))).toBe(true);
     },
   ),
-  { briefly: 2 },
+  { briefly: 1.5 },
 );
 
 interface Framed {
@@ -207,5 +207,5 @@ fuzz(
       }
     },
   ),
-  { briefly: 1 },
+  { briefly: 0.5 },
 );

@@ -73,7 +73,7 @@ fuzz(
     expect(shared.misses).toBe(misses);
     if (one !== other) alike += 1;
   }),
-  { briefly: 4 },
+  { briefly: 3 },
 );
 
 // Else the property would show nothing.

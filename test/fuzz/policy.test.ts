@@ -110,7 +110,7 @@ fuzz(
       for (const one of asked) decide(view.policy, one, { nowMs });
     }
   }),
-  { briefly: 2 },
+  { briefly: 1.5 },
 );
 
 /** What makes one of these statements refused or wait, when everything else would let it pass. */
@@ -199,7 +199,7 @@ fuzz(
       expect(decide(policy, one, { nowMs }).decision.verdict).toBe('Deny');
     },
   ),
-  { briefly: 1 },
+  { briefly: 0.5 },
 );
 
 const identityObject = stored('MachineIdentity', 'pay/report', { groups: ['reporting'] });
@@ -248,5 +248,5 @@ fuzz(
       for (const one of asked) decide(policy, one, { nowMs });
     }
   }),
-  { briefly: 2 },
+  { briefly: 1.5 },
 );

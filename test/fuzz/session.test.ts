@@ -59,5 +59,5 @@ fuzz(
       expect(unworded(actual)).toEqual(unworded(expected));
     },
   ),
-  { briefly: 6 },
+  { briefly: 4 },
 );

@@ -178,5 +178,5 @@ fuzz(
       }
     },
   ),
-  { briefly: 3 },
+  { briefly: 2 },
 );

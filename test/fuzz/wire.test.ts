@@ -62,7 +62,7 @@ fuzz(
       if (/Ms$/.test(name)) expect(Number.isFinite(one)).toBe(true);
     }
   }),
-  { briefly: 1 },
+  { briefly: 0.5 },
 );
 
 const lines = fc.array(
@@ -95,7 +95,7 @@ fuzz(
     // A cut may show sooner or later that an event is too long, for its end has not come.
     if (whole !== 'refused' && cut !== 'refused') expect(cut).toEqual(whole);
   }),
-  { briefly: 1 },
+  { briefly: 0.5 },
 );
 
 const session = uuid(1);
@@ -133,7 +133,7 @@ fuzz(
       expect(Number.isSafeInteger(facts.timeUs)).toBe(true);
     }
   }),
-  { briefly: 2 },
+  { briefly: 1 },
 );
 
 fuzz(
@@ -158,5 +158,5 @@ fuzz(
       }
     },
   ),
-  { briefly: 1 },
+  { briefly: 0.5 },
 );

@@ -1,0 +1,188 @@
+/**
+ * The whole proxy between a client and a server whose bytes are changed on the way: it goes on or ends the
+ * connection, what is denied does not happen, and what is masked does not come through.
+ */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
+import { afterAll, beforeAll, expect } from '@jest/globals';
+import fc from 'fast-check';
+import pg from 'pg';
+import { extended } from '../support/attack-lab.ts';
+import { masking, policy, TestChaperone } from '../support/chaperone.ts';
+import { originSchema } from '../support/conversations.ts';
+import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { corpus } from './support/corpus.ts';
+import { fuzz } from './support/fuzz.ts';
+import { mutate, mutations, pieces, split } from './support/mutations.ts';
+
+const canary = 'QZJXVKWBHGPFYWQJXBKZFVHP';
+/** Its parts, as they would show where some of it was changed, too. */
+const parts = Array.from({ length: canary.length - 5 }, (_, at) => canary.slice(at, at + 6));
+
+/** Changes what the server says once the client has asked for the canary. */
+class Changer {
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  change: (bytes: Buffer) => readonly Buffer[] = (bytes) => [bytes];
+
+  constructor(serverPort: number) {
+    this.#server = createServer((proxy) => {
+      const server = connect({ host: '127.0.0.1', port: serverPort, noDelay: true });
+      proxy.setNoDelay();
+      let asked = false;
+      let gathered = Buffer.alloc(0);
+      for (const socket of [proxy, server]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => {});
+        socket.on('close', () => {
+          this.#sockets.delete(socket);
+          proxy.destroy();
+          server.destroy();
+        });
+      }
+      proxy.on('data', (chunk: Buffer) => {
+        asked ||= chunk.includes('MARKER');
+        server.write(chunk);
+      });
+      server.on('data', (chunk: Buffer) => {
+        if (!asked) return void proxy.write(chunk);
+        gathered = Buffer.concat([gathered, chunk]);
+        if (gathered.at(-6) !== 0x5a) return;
+        for (const piece of this.change(gathered)) if (piece.length > 0) proxy.write(piece);
+        gathered = Buffer.alloc(0);
+      });
+    });
+  }
+
+  async listen(): Promise<number> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+    return (this.#server.address() as { port: number }).port;
+  }
+
+  close(): void {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#server.close();
+  }
+}
+
+let postgres: TestPostgres;
+let changer: Changer;
+let chaperone: TestChaperone;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ version: 18 });
+  await postgres.query('CREATE DATABASE origin');
+  const setup = new pg.Client(postgres.url('origin'));
+  await setup.connect();
+  for (const sql of originSchema) await setup.query(sql);
+  await setup.query(`CREATE TABLE masked (word text); INSERT INTO masked VALUES ('${canary}')`);
+  await setup.end();
+  changer = new Changer(postgres.port);
+  const port = await changer.listen();
+  const classes = ['Read', 'Write', 'Schema', 'Session', 'Export', 'Admin'];
+  chaperone = await TestChaperone.start({
+    postgres: { ...postgres, port } as TestPostgres,
+    resources: [
+      policy('all-but-secret', [
+        { name: 'all', action: 'Allow', classes, resources: ['**'] },
+        { name: 'secret', action: 'Deny', classes, resources: ['*.public.secret'] },
+        {
+          name: 'keep',
+          action: 'Deny',
+          classes: ['Write', 'Schema'],
+          resources: ['*.public.masked'],
+        },
+      ]),
+      masking('word', { columns: ['*.public.masked.word'], transform: { type: 'Redact' } }),
+    ],
+  });
+}, 60_000);
+
+afterAll(async () => {
+  await chaperone?.stop();
+  changer?.close();
+  await postgres?.stop();
+});
+
+const login = async (): Promise<RawClient> => RawClient.login(await chaperone.connection('origin'));
+
+/** Sends in these pieces, ends the sending side, and gathers what comes until the connection ends. */
+async function heardOf(chunks: readonly Buffer[]): Promise<Buffer> {
+  const client = await login();
+  for (const chunk of chunks) if (chunk.length > 0) client.socket.write(chunk);
+  client.socket.end();
+  const answers = await client.until(() => false);
+  return Buffer.concat(answers.map(({ body }) => body));
+}
+
+async function serves(): Promise<void> {
+  const client = await login();
+  const answers = await client.exchange(write.query('SELECT 7'));
+  expect(answers.map(({ type }) => type).join('')).toBe('TDCZ');
+  client.end();
+}
+
+const cuts = fc.array(fc.nat(0xffff), { maxLength: 4 });
+
+fuzz(
+  'streams: a client whose bytes are changed does nothing that is denied, and holds up nobody',
+  fc.asyncProperty(
+    fc.nat(corpus.conversations.length - 1),
+    mutations,
+    cuts,
+    async (index, changes, at) => {
+      changer.change = (bytes) => [bytes];
+      const { client } = corpus.conversations[index]!;
+      const heard = await heardOf(pieces(Buffer.concat(mutate(split(client), changes)), at));
+      for (const word of ['alpha', 'beta']) expect(heard.includes(word)).toBe(false);
+      const { rows } = await postgres.query('SELECT * FROM secret ORDER BY id', [], 'origin');
+      expect(rows).toEqual([
+        { id: 1, word: 'alpha' },
+        { id: 2, word: 'beta' },
+      ]);
+      await serves();
+    },
+  ),
+  { briefly: 2 },
+);
+
+const asking: readonly Buffer[] = [
+  write.query("SELECT word FROM masked WHERE 'MARKER' <> ''"),
+  Buffer.concat([
+    ...extended("SELECT word FROM masked WHERE 'MARKER' <> ''", { describe: true }),
+    write.sync,
+  ]),
+  Buffer.concat([
+    ...extended("SELECT word FROM masked WHERE 'MARKER' <> ''", { resultFormats: [1] }),
+    write.sync,
+  ]),
+  write.query("COPY (SELECT word FROM masked WHERE 'MARKER' <> '') TO STDOUT"),
+];
+
+fuzz(
+  'streams: a server whose bytes are changed gets nothing through that is masked, and holds up nobody',
+  fc.asyncProperty(fc.constantFrom(...asking), mutations, cuts, async (ask, changes, at) => {
+    const delivered = Promise.withResolvers<void>();
+    changer.change = (bytes) => {
+      setImmediate(delivered.resolve);
+      changer.change = (others) => [others];
+      return pieces(Buffer.concat(mutate(split(bytes), changes)), at);
+    };
+    const client = await login();
+    let seen = '';
+    client.socket.on('data', (chunk: Buffer) => {
+      seen += chunk.toString('latin1');
+    });
+    client.socket.write(ask);
+    await delivered.promise;
+    // By the time that another is served, the proxy has made of it what it makes of it.
+    await serves();
+    client.socket.end();
+    await client.until(() => false);
+    expect(parts.filter((part) => seen.includes(part))).toEqual([]);
+  }),
+  { briefly: 2 },
+);
