@@ -1,10 +1,10 @@
 /** Small statements, 100-row results, latencies and new connections, through each path in turn. */
 
-import { cpuUs } from './children.ts';
+import { cpuUs, residentBytes } from './children.ts';
 import type { Client } from './client.ts';
 import { goals } from './goals.ts';
 import { pgbench, runPgbench, type StatementLoad, type StatementRun } from './pgbench.ts';
-import { against, type Figure, median, quantile, ratios, spread } from './report.ts';
+import { against, type Figure, mebibytes, median, quantile, ratios, spread } from './report.ts';
 import { accounts, type Path } from './stage.ts';
 
 export interface Paths {
@@ -167,10 +167,22 @@ export async function smallStatements(
         `${median(found.values(name, 'p50')).toFixed(0)}/${median(found.values(name, 'p99')).toFixed(0)}`;
       const names = all.flatMap((path) => path?.name ?? []);
       add('p50/p99 µs', names.map((name) => `${name} ${p(name)}`).join(', '));
+      add('RSS then, MiB', residents(all));
       add('(statements/s in this run)', found.rates());
     }
   }
   return figures;
+}
+
+/** Of the proxies that were under load just now. */
+function residents(paths: readonly (Path | undefined)[]): string {
+  return paths
+    .flatMap((path) =>
+      path?.pid === undefined
+        ? []
+        : [`${path.name} ${mebibytes(residentBytes(path.pid).now).toFixed(0)}`],
+    )
+    .join(', ');
 }
 
 /** Everything on one core, one client: what a hop costs when nothing runs beside it. */
