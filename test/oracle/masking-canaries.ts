@@ -91,12 +91,17 @@ function* forms(bytes: Buffer): Generator<Buffer> {
   const latin1 = bytes.toString('latin1');
   yield Buffer.from(latin1.toLowerCase().replace(/[^a-z0-9.]+/g, ''), 'latin1');
   // Two bytes a character, and bytes of zero between: what a wider encoding leaves.
-  if (bytes.includes(0)) yield Buffer.from(plain.filter((byte) => byte !== 0));
+  if (bytes.includes(0)) yield withoutZeros(plain);
   for (const [run] of latin1.matchAll(/[0-9a-fA-F]{14,}/g)) {
-    yield lower(Buffer.from(run.slice(0, run.length & ~1), 'hex'));
-    yield lower(Buffer.from(run.slice(1, 1 + ((run.length - 1) & ~1)), 'hex'));
+    for (const skip of [0, 1]) {
+      const decoded = lower(Buffer.from(run.slice(skip, skip + ((run.length - skip) & ~1)), 'hex'));
+      yield decoded;
+      if (decoded.includes(0)) yield withoutZeros(decoded);
+    }
   }
   for (const [run] of latin1.matchAll(/[0-9a-zA-Z+/]{12,}/g)) {
     for (const skip of [0, 1, 2, 3]) yield lower(Buffer.from(run.slice(skip), 'base64'));
   }
 }
+
+const withoutZeros = (bytes: Buffer): Buffer => Buffer.from(bytes.filter((byte) => byte !== 0));

@@ -1,11 +1,17 @@
 /** Both worlds before the product and behind it, asked the same: what reaches the client, and what PostgreSQL itself says. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { replaySession } from '@chaperone/cli/commands/replay.ts';
+import { locateRecord, RecordClient } from '@chaperone/cli/record-client.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { TestChaperone } from '../support/chaperone.ts';
 import { type PostgresVersion, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { errorFields, RawClient, type RawMessage } from '../support/raw-client.ts';
+import { acknowledged } from '../support/record.ts';
 import { Canaries } from './masking-canaries.ts';
 import type { Conversation } from './masking-statements.ts';
 import { compare, KeyedPairs, type Line, lineOf, type Origin } from './masking-transcript.ts';
@@ -139,9 +145,39 @@ export class MaskingLab {
     return lab;
   }
 
-  /** What the log has so far. */
-  get log(): Buffer {
-    return Buffer.concat(this.#log);
+  /**
+   * What the product wrote or shows besides: log, metrics, and the spool, which has every event as it was recorded.
+   * With `all` every other file of it and the record as it is replayed, which takes its time.
+   */
+  async written(all: boolean): Promise<readonly (readonly [string, Buffer])[]> {
+    const { directory, standalone } = this.chaperone;
+    await acknowledged(this.chaperone);
+    const metrics = await (await fetch(`${standalone.opsUrl}/metrics`)).text();
+    const state = join(directory, '.chaperone');
+    return [
+      ['log', Buffer.concat(this.#log)],
+      ['metrics', Buffer.from(metrics)],
+      ...filesBelow(all ? state : join(state, 'spool')),
+      ...(all ? [['replay', Buffer.from(await this.#replay())] as const] : []),
+    ];
+  }
+
+  async #replay(): Promise<string> {
+    const { directory } = this.chaperone;
+    const client = new RecordClient(locateRecord({ directory }));
+    const replays: string[] = [];
+    try {
+      for await (const session of client.sessions({}, Number.POSITIVE_INFINITY)) {
+        const out = new PassThrough();
+        const replay = text(out);
+        await replaySession(client, session.id, { directory, output: 'table', rows: 1000 }, out);
+        out.end();
+        replays.push(await replay);
+      }
+    } finally {
+      client.close();
+    }
+    return replays.join('\n');
   }
 
   async stop(): Promise<void> {
@@ -252,4 +288,12 @@ function isRefused(transcript: Transcript): boolean {
   return transcript
     .flat()
     .some(({ type, body }) => type === 'E' && errorFields(body).get('C') === insufficientPrivilege);
+}
+
+function* filesBelow(directory: string): Generator<readonly [string, Buffer]> {
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name);
+    if (statSync(path).isDirectory()) yield* filesBelow(path);
+    else yield [path, readFileSync(path)];
+  }
 }
