@@ -9,7 +9,7 @@ export interface IngestLimits {
   readonly maxPartChars: number;
   /** Bodies of batches and snapshots in memory at once; beyond it: 503. */
   readonly concurrentBatches: number;
-  /** Recorded chunks (of 256 KiB at most) in memory at once; beyond it: 503. */
+  /** Recorded chunks (of 512 KiB at most) in memory at once; beyond it: 503. */
   readonly concurrentRecordings: number;
 }
 

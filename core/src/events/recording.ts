@@ -13,7 +13,7 @@ export const maxPartResultBytes = 16 * 1024;
 export const chunkSaltBytes = 16;
 export const chunkHeaderBytes = chunkSaltBytes + 1;
 /** A whole chunk, header included. */
-export const maxChunkBytes = 256 * 1024;
+export const maxChunkBytes = 512 * 1024;
 /** Digests that an OperationCompleted names at most; longer results name index chunks instead. */
 export const maxListedChunks = 64;
 export const digestBytes = 32;

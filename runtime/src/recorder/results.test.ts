@@ -275,15 +275,13 @@ test('chunks that an earlier process left are uploaded by the next', async () =>
 
 test('no chunk is larger than a chunk, not even the index of a result of gigabytes', () => {
   const chunks: number[] = [];
+  const buffer = Buffer.alloc(maxChunkBytes);
   const put = (chunk: Uint8Array): string => {
     chunks.push(chunk.length);
     return 'ab'.repeat(32);
   };
   const stream = new ResultStream(
-    new ResultKeeper(
-      { put, refusal: () => undefined, takeBuffer: () => Buffer.alloc(maxChunkBytes) },
-      () => {},
-    ),
+    new ResultKeeper({ put, refusal: () => undefined, takeBuffer: () => buffer }, () => {}),
   );
   const piece = Buffer.alloc(maxChunkBytes - 17);
   for (let i = 0; i <= maxIndexedChunks; i += 1) stream.append(piece);
