@@ -454,7 +454,8 @@ spec:${template}`)) as Any;
     for (const name of ['shop-1-a', 'shop-1-b']) {
       await create(pod(name).replace('UID', replicaSet.metadata.uid));
     }
-    await waitFor(async () => (await events('shop')).includes('CredentialAccess'));
+    // Each finding is told by an Event of its own.
+    await waitFor(async () => new Set(await events('shop')).size >= 2);
     expect((await events('shop')).sort()).toEqual(['CredentialAccess', 'Ungoverned']);
     const all = (await api.list<Any>(resourceTypes.Event)).items;
     const told = all.find(({ reason }) => reason === 'CredentialAccess');
@@ -462,7 +463,9 @@ spec:${template}`)) as Any;
     expect(told?.note).toMatch(
       /^2 pods of it: it can read Secret orders, the credential of Target orders/,
     );
-    expect(await metric('chaperone_governance_pods{finding="CredentialAccess"}')).toBe(2);
+    await waitFor(
+      async () => (await metric('chaperone_governance_pods{finding="CredentialAccess"}')) === 2,
+    );
     expect(await metric('chaperone_governance_identities{finding="NotReady"}')).toBe(1);
     expect(
       await metric('chaperone_certificate_expiry_timestamp_seconds{certificate="root"}'),
