@@ -1,6 +1,7 @@
 """The soak's clients in Python: psycopg and asyncpg with their pools. Ends when its input ends, with tallies."""
 import asyncio
 import json
+import logging
 import random
 import re
 import sys
@@ -10,6 +11,9 @@ import time
 import asyncpg
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
+
+# Pools tell of each connection that is refused while the identity is suspended.
+logging.disable(logging.CRITICAL)
 
 masked = re.compile(r"\*{7}[0-9]{4}$")
 endless = "SELECT count(*) FROM generate_series(1, 10000000000)"
