@@ -360,6 +360,13 @@ const guesses: readonly string[] = [
   "EXPLAIN (ANALYZE) SELECT id FROM customers WHERE ssn LIKE 'Q%'",
   "COPY (SELECT id FROM customers WHERE ssn > 'Q') TO STDOUT",
   'SELECT id FROM customers TABLESAMPLE SYSTEM (ascii((SELECT ssn FROM customers LIMIT 1)))',
+  // evaluated though nobody sees it: that it failed, or what it left behind, tells
+  "WITH q AS MATERIALIZED (SELECT 1 / (CASE WHEN ssn LIKE 'Q%' THEN 0 ELSE 1 END) AS x FROM customers) SELECT count(*) FROM q",
+  'WITH q AS MATERIALIZED (SELECT chr(ascii(ssn) - 82) FROM customers) SELECT 1 FROM q',
+  'WITH u AS (UPDATE plain SET id = 1 RETURNING (SELECT max(ssn) FROM customers)::int) SELECT 1',
+  "SELECT count(*) FROM (SELECT set_config('application_name', ssn, false) FROM customers) q",
+  'SELECT count(*) FROM (SELECT pg_advisory_xact_lock(ascii(ssn)) FROM customers) q',
+  'SELECT count(*) FROM (SELECT setseed(ascii(ssn) / 1000.0) FROM customers) q',
 ];
 
 /** One statement in every shape that the protocol and SQL have. */

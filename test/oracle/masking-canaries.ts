@@ -1,6 +1,6 @@
 /** Looks for protected values in bytes, in every form that SQL makes of a text without forgetting it. */
 import { createHash } from 'node:crypto';
-import { databases, protectedValues, type World } from './masking-worlds.ts';
+import { databases, hiddenCards, protectedValues, type World } from './masking-worlds.ts';
 
 /**
  * How many characters of a value in one piece are a find. Fewer occur by chance: masks with a key make random
@@ -19,6 +19,13 @@ export class Canaries {
 
   constructor(worlds: readonly World[] = [0, 1]) {
     for (const world of worlds) {
+      for (const hidden of hiddenCards(world)) {
+        this.#add(hidden, `a card of ${databases(world).governed}.letters`);
+        this.#add(
+          hidden.replace(/(.{4})(?=.)/g, '$1 '),
+          `a card of ${databases(world).governed}.letters`,
+        );
+      }
       for (const { table, column, row, hidden, cell } of protectedValues(world)) {
         const name = `${databases(world).governed}.${table}.${column}[${row}]`;
         if (cell !== undefined) this.#cells.set(cell.toString('latin1'), name);

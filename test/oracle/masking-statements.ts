@@ -249,3 +249,68 @@ export function conversationOf(texts: readonly string[], binary = false): Conver
     ),
   };
 }
+
+/** Texts and documents that are said whole, in other words: a detector finds what is in them. */
+const wholes: readonly string[] = [
+  'body',
+  'more',
+  'doc',
+  'tags',
+  'l',
+  'l.*',
+  `body || '!'`,
+  `'see ' || body`,
+  'upper(body)',
+  'initcap(body)',
+  'trim(body)',
+  'left(body, 60)',
+  `concat(body, ' ', more)`,
+  `format('%s', body)`,
+  'quote_literal(body)',
+  `coalesce(body, 'none')`,
+  'CASE WHEN id < 3 THEN body ELSE more END',
+  'body::varchar',
+  'body::char(60)',
+  'body COLLATE "C"',
+  'more::text',
+  'l::text',
+  'ROW(body, 1)',
+  'ARRAY[body, more]',
+  `doc -> 'card'`,
+  `doc ->> 'card'`,
+  `doc #> '{n,1}'`,
+  'doc::text',
+  'doc::json',
+  'jsonb_pretty(doc)',
+  'to_jsonb(l)',
+  'row_to_json(l)',
+  `json_build_object('b', body)`,
+  `jsonb_set(doc, '{more}', to_jsonb(body))`,
+  `jsonb_path_query(doc, '$.card')`,
+  'jsonb_array_elements(jsonb_build_array(body, more))',
+  'xmlelement(name a, body)',
+  'unnest(tags)',
+  `array_to_string(tags, ' ')`,
+  'lag(body, 0) OVER (ORDER BY id)',
+  '(SELECT more FROM letters WHERE id = 2)',
+  'ARRAY(SELECT body FROM letters ORDER BY id)',
+  `regexp_split_to_table(body, ',')`,
+];
+
+/** Each of them in one shape after the other; `turn` says with which it begins. */
+export function detectorConversations(turn: number): Conversation[] {
+  // A copy is another relation, into which a detector looks only if its rule says so.
+  const copies = new Set(['temporary table', 'select into']);
+  const all = Object.entries({ ...anyShapes, ...selectShapes }).filter(
+    ([shape]) => !copies.has(shape),
+  );
+  return [
+    ...wholes.map((whole) => `SELECT ${whole} FROM letters l ORDER BY id`),
+    `SELECT string_agg(body, ' | ' ORDER BY id), array_agg(more ORDER BY id), jsonb_agg(doc) FROM letters`,
+    'SELECT said, doc FROM v_letters ORDER BY id',
+    'SELECT body FROM letters UNION ALL SELECT note FROM plain',
+  ].map((sql, index) => {
+    const [shape, steps] = all[(index + turn) % all.length]!;
+    return { sql, shape: `detectors: ${shape}`, steps: undone(...steps(sql)) };
+  });
+}

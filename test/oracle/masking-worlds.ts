@@ -357,6 +357,43 @@ export function protectedValue(
   }
 }
 
+const letterRows = 3;
+
+/**
+ * A number that is a payment card's by its check digit; its last four digits are the same in both worlds, as a mask
+ * that keeps them may show.
+ */
+function card(world: World, row: number): string {
+  const start = `4${digits(10, world, 'card', row)}`;
+  const last = digits(4, 'card', row);
+  const valid = [...'0123456789'].find((digit) => luhn(start + digit + last) === 0);
+  return start + valid + last;
+}
+
+/** The sum of digits, every other one doubled from the right, modulo 10. */
+function luhn(number: string): number {
+  let sum = 0;
+  [...number].reverse().forEach((digit, index) => {
+    const doubled = index % 2 === 1 ? 2 * Number(digit) : Number(digit);
+    sum += doubled > 9 ? doubled - 9 : doubled;
+  });
+  return sum % 10;
+}
+
+/** What detectors have to find in texts and documents: all but the last four digits. */
+export function hiddenCards(world: World): string[] {
+  return Array.from({ length: letterRows }, (_, at) => card(world, at + 1).slice(0, 12));
+}
+
+function lettersOf(world: World): string[] {
+  return Array.from({ length: letterRows }, (_, at) => {
+    const row = at + 1;
+    const number = card(world, row);
+    const grouped = number.replace(/(.{4})(?=.)/g, '$1 ');
+    return `INSERT INTO letters VALUES (${row}, 'pay by ${number}, thanks', '{"card": "${grouped}", "n": [1, "${number}"]}', 'no. ${number}', ARRAY['a', '${number}'])`;
+  });
+}
+
 /** Every protected value of a world that is not NULL. */
 export function protectedValues(world: World): ProtectedValue[] {
   return Object.keys(protectedTables).flatMap((table) =>
@@ -385,6 +422,8 @@ const commonSetup: readonly string[] = [
   'CREATE TABLE parts (id int, grp int, label text, qty numeric, t text, i int) PARTITION BY LIST (grp)',
   'CREATE TABLE parts_0 PARTITION OF parts FOR VALUES IN (0)',
   'CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1)',
+  'CREATE TABLE letters (id int, body text, doc jsonb, more varchar(40), tags text[])',
+  'CREATE VIEW v_letters AS SELECT id, body || $$.$$ AS said, doc FROM letters',
   'CREATE TABLE heirs (more text) INHERITS (vault)',
   'CREATE VIEW v_vault AS SELECT id, grp, label, qty, t AS a, v, n, d, j FROM vault',
   'CREATE VIEW v_nested AS SELECT id, grp, label, qty, a AS deep, v, d FROM v_vault',
@@ -409,6 +448,7 @@ function rowsOf(world: World, table: string): string[] {
 function worldSetup(world: World): string[] {
   return [
     ...Object.keys(protectedTables).flatMap((table) => rowsOf(world, table)),
+    ...lettersOf(world),
     ...[1, 2].map(
       (row) =>
         `INSERT INTO parts VALUES (${row}, ${row % 2}, 'part ${row}', ${row}, ${protectedValue(world, 'vault', 't', row).literal}, ${protectedValue(world, 'vault', 'i', row).literal})`,
@@ -512,6 +552,11 @@ export function maskingResources(): Resource[] {
       { session: { recording: 'Full' } },
     ),
     ...rules,
+    masking('letters', {
+      detectors: ['PaymentCard'],
+      resources: ['*.public.letters'],
+      transform: { type: 'Partial', keepLast: 4 },
+    }),
     ...more.map(([name, column]) =>
       masking(name, { columns: [`*.public.${column}`], transform: redact, usage: 'None' }),
     ),

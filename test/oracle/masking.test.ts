@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { installedVersions } from '../support/postgres.ts';
 import { foundStatements } from './masking-found.ts';
 import { MaskingLab, type Outcome } from './masking-lab.ts';
-import { conversation, conversationOf } from './masking-statements.ts';
+import { conversation, conversationOf, detectorConversations } from './masking-statements.ts';
 import { shapes } from './masking-worlds.ts';
 
 const usualRuns = 100;
@@ -48,6 +48,20 @@ describe.each(await installedVersions())('on PostgreSQL %i', (version) => {
       }
     }
     expect(failures).toEqual([]);
+  }, 600_000);
+
+  test('what a detector looks for is found in texts and documents said in other words', async () => {
+    const failures: string[] = [];
+    let delivered = 0;
+    for (let turn = 0; turn < (runs > usualRuns ? 28 : 1); turn += 1) {
+      for (const one of detectorConversations(turn + firstSeed)) {
+        const outcome = await lab.judge(one);
+        if (outcome.delivered) delivered += 1;
+        failures.push(...outcome.findings);
+      }
+    }
+    expect(failures).toEqual([]);
+    expect(delivered).toBeGreaterThan(20);
   }, 600_000);
 
   test('files, log, metrics and the record hold nothing of a protected value', async () => {

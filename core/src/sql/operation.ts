@@ -118,8 +118,9 @@ export interface OutputColumn {
 /**
  * A use of a column outside the select list that can leak by guessing or by copying.
  * - `Lookup`: equality with a constant or parameter, IN (list), equi-join.
- * - `Any`: everything else that influences which rows come back or in which order.
- * - `Store`: its value, or one derived from it, is written to another column or a new relation.
+ * - `Any`: everything else that influences which rows come back or in which order, or whether the statement fails.
+ * - `Store`: its value, or one derived from it, is written to another column or a new relation, or kept in a
+ *   setting, a sequence or a lock; or the relation leaves those whose rules hold for it.
  * - `Explain`: EXPLAIN of a statement that reads it.
  */
 export interface ColumnUse {
