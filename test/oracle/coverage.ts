@@ -38,6 +38,19 @@ const coveredBy: Readonly<Record<string, ReadonlySet<string> | undefined>> = {
   'mode:AccessExclusive': verbs(`Lock Truncate ${schemaVerbs}`),
 };
 
+/** Verbs that policies may name and that nothing the server tells of tells apart from others. */
+const ownVerbs: Readonly<Record<string, ReadonlySet<string>>> = {
+  MergeStmt: verbs('Merge'),
+  CopyStmt: verbs('CopyIn CopyOut ServerFile ServerProgram'),
+  TruncateStmt: verbs('Truncate'),
+  LockStmt: verbs('Lock'),
+  RefreshMatViewStmt: verbs('Refresh'),
+  GrantStmt: verbs('Grant Revoke'),
+  CommentStmt: verbs('Comment System'),
+  NotifyStmt: verbs('Notify'),
+  ListenStmt: verbs('Listen'),
+};
+
 /** Statements that keep a text for later: what it names is looked up and locked, and nothing is done to it. */
 const keeping: ReadonlySet<string> = new Set([
   'CreateFunctionStmt',
@@ -98,7 +111,13 @@ class Check {
   }
 
   all(): string[] {
+    const own = ownVerbs[this.#kind];
+    // COPY of VALUES copies nothing that is anybody's.
+    const nothing = this.#kind === 'CopyStmt' && this.#sight.touches.length === 0;
+    const named =
+      own === undefined || nothing || this.#operations.some(({ verb }) => own.has(verb));
     return [
+      ...(named ? [] : [`the verb of ${this.#kind}`]),
       ...this.#sight.touches
         .filter((touch) => !this.#covered(touch) && !this.#outside(touch))
         .map(({ relation, fact }) => `${fact} ${relation}`),

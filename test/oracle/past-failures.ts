@@ -6,5 +6,6 @@ export const pastFailures: readonly string[] = [
   'SELECT * FROM (SELECT mark FROM parts) AS s FOR UPDATE',
   'SELECT * FROM base FOR SHARE',
   'GRANT USAGE ON TYPE text TO clerk',
+  'ALTER TYPE name SET (storage = plain)',
   'ALTER FUNCTION json_build_object() RENAME TO fn_worth',
 ];

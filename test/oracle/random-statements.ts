@@ -66,7 +66,8 @@ export class StatementMaker {
 
   /** The same number gives the same statement; undefined where nothing came of it. */
   make(seed: number): string | undefined {
-    this.#state = (seed % 0x7ffffffe) + 1;
+    // Neighbouring seeds should not begin alike.
+    this.#state = ((Math.imul(seed, 0x9e3779b1) >>> 1) % 0x7ffffffe) + 1;
     const made = tree(this.#pick(this.#seeds) ?? '');
     const changes = 1 + Math.floor(this.#random() ** 3 * 4);
     for (let change = 0; change < changes; change += 1) this.#change(made);

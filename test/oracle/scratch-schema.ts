@@ -73,6 +73,9 @@ CREATE FUNCTION fn_erase() RETURNS int LANGUAGE plpgsql AS 'BEGIN DELETE FROM pi
 CREATE FUNCTION fn_set() RETURNS SETOF people LANGUAGE plpgsql AS 'BEGIN RETURN QUERY SELECT * FROM people; END';
 CREATE FUNCTION fn_equal(people, people) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
 CREATE OPERATOR === (LEFTARG = people, RIGHTARG = people, FUNCTION = fn_equal);
+CREATE FUNCTION initcap(varchar) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
+CREATE FUNCTION begins(varchar, varchar) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE OPERATOR ^@ (LEFTARG = varchar, RIGHTARG = varchar, FUNCTION = begins);
 CREATE AGGREGATE total_of(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
 CREATE PROCEDURE proc_erase() LANGUAGE plpgsql AS 'BEGIN DELETE FROM pins; END';
 CREATE TABLE own.journal (at timestamptz DEFAULT now(), what text);

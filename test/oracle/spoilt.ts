@@ -16,6 +16,11 @@ export const spoilt: readonly (readonly [what: string, sql: string, spoil: Spoil
   ['the relation read', 'SELECT * FROM people', relation('people')],
   ['the verb of a write', "UPDATE people SET name = 'n'", verb('Update')],
   [
+    "MERGE's own verb",
+    'MERGE INTO pins p USING other.things t ON false WHEN MATCHED THEN DELETE',
+    verb('Merge'),
+  ],
+  [
     "MERGE's insertion",
     'MERGE INTO people p USING other.things t ON false WHEN NOT MATCHED THEN INSERT (id) VALUES (t.id + 70)',
     verb('Insert'),

@@ -4,7 +4,7 @@ import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
 import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
-import { newResource, written } from './names.ts';
+import { isSystemSchema, newResource, written } from './names.ts';
 import {
   isRelationType,
   type NamedObject,
@@ -183,6 +183,8 @@ export const ddlHandlers: StatementHandlers = {
   AlterEnumStmt: (run, body) => alterInSchema(run, body.typeName),
   CreateRangeStmt: (run, body) => createInSchema(run, body, body.typeName),
   AlterTypeStmt: (run, body) => {
+    // Domains over it change with it, and only types of libraries in C can be changed so.
+    run.unknown('a base type and what is made of it');
     run.ignore(body.options);
     return alterInSchema(run, body.typeName);
   },
@@ -304,6 +306,10 @@ function alterObject(
   }
   run.ignore(node);
   const object = node === undefined ? undefined : namedObject(run, type, node);
+  const schema = object?.resource[1];
+  if (schema !== undefined && isSystemSchema(schema)) {
+    run.unknown(`DDL on built-in ${object?.resource.slice(1).join('.')}`);
+  }
   // Databases, roles, tablespaces, extensions and the like stand outside any schema.
   changed(run, object === undefined ? 'System' : 'Alter', object ?? wholeDatabase(run));
   return object;
@@ -347,6 +353,8 @@ function ignoreChild(run: Run, child: unknown): void {
 
 function alterInSchema(run: Run, names: readonly Node[] | undefined, told = true): undefined {
   const resource = schemaObject(run, nameParts(names), !told);
+  if (isSystemSchema(resource[1] ?? ''))
+    run.unknown(`DDL on built-in ${resource.slice(1).join('.')}`);
   changed(run, 'Alter', { resource, relation: undefined });
   return undefined;
 }
