@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from '@jest/globals';
+import { test } from '@jest/globals';
 import fc from 'fast-check';
 
 /** A failure that was found and repaired: how fast-check finds the same case again, and what it was. */
@@ -41,8 +41,11 @@ export function fuzz<Values>(
       for (const { seed, path } of pastFailures[name] ?? []) {
         await fc.assert(property, { seed, ...(path === undefined ? { numRuns: 100 } : { path }) });
       }
+      const seed = again === undefined ? Date.now() | 0 : Number(again);
+      // A few whatever they take: on a busy machine the time may be over before the first has ended.
+      await fc.assert(property, { seed, numRuns: 3 });
       const details = await fc.check(property, {
-        ...(again !== undefined && { seed: Number(again) }),
+        seed,
         numRuns: Number.MAX_SAFE_INTEGER,
         interruptAfterTimeLimit: seconds * 1000,
       });
@@ -50,8 +53,6 @@ export function fuzz<Values>(
       if (details.failed && details.counterexample !== null) {
         throw new Error(fc.defaultReportMessage(details), { cause: details.errorInstance });
       }
-      // A property that never gets to its end shows nothing.
-      expect(details.numRuns).toBeGreaterThan(0);
     },
     seconds * 1000 + 120_000,
   );
