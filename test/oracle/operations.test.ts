@@ -21,7 +21,7 @@ const runs =
 const firstSeed = Number(process.env.CHAPERONE_SEED ?? (Date.now() % 1_000_000) * 1000);
 /** How long random statements take without CHAPERONE_RUNS, a server. */
 const boxMs = 3_000;
-const timeoutMs = 90_000 + (runs ?? 0) * 200;
+const timeoutMs = 240_000 + (runs ?? 0) * 200;
 
 /** The names of the grammar's statements, from the types that come with the parser. */
 function grammarKinds(): string[] {
