@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import type { OperationCompleted, SessionClosed } from '@chaperone/core/events/types.ts';
 import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
-import type { Clock } from '@chaperone/runtime/clock.ts';
+import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
 import type { Gatekeeper } from '../../gatekeeper.ts';
@@ -91,6 +91,7 @@ export class PostgresSession {
   #cancelling = 0;
   /** A cancel request of the caller's came before its statement was sent. */
   #cancelsNext = false;
+  #cancelsAgain: Timer | undefined;
   #closed = false;
   #ready = false;
   #resuming = false;
@@ -246,7 +247,10 @@ export class PostgresSession {
     if (this.#closed || this.#state.inflight.first !== running) return;
     this.#cancelBackend();
     if (againMs > lastCancelAgainMs) return;
-    this.#options.clock.setTimer(againMs, () => this.#cancelUntilGone(running, againMs * 4));
+    this.#cancelsAgain?.cancel();
+    this.#cancelsAgain = this.#options.clock.setTimer(againMs, () =>
+      this.#cancelUntilGone(running, againMs * 4),
+    );
   }
 
   /** The backend has all that was allowed, and no question of ours before it. */
@@ -649,6 +653,7 @@ export class PostgresSession {
     this.#closed = true;
     const { client, backend, recorder, onClosed, metrics } = this.#options;
     this.#time.stop();
+    this.#cancelsAgain?.cancel();
     for (const item of this.#state.inflight) {
       if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
         const { execution } = item;
