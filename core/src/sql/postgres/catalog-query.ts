@@ -87,13 +87,14 @@ const relationsWithColumns = `relations AS r LEFT JOIN columns AS c ON (c.attrel
 /**
  * What goes or changes with a relation or its row type under CASCADE: views by their rule, tables by a key, a default,
  * a trigger or a policy, sequences that belong to it; anything else is no relation. What is the relation's own
- * (dependent = referenced) and its children, which have a list of their own, are left out.
+ * (dependent = referenced) and its children, which have a list of their own, are left out. Not from `relations`: of a
+ * CTE the planner does not know the size, and would look through all of it once a row.
  */
 const dependents = `
   (SELECT DISTINCT o.relation AS referenced,
      COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) AS dependent
    FROM pg_catalog.pg_depend AS d
-     JOIN (SELECT ${catalogOid.relation} AS class, r.oid AS object, r.oid AS relation FROM relations AS r WHERE r.oid ${ge} ${firstUserOid}
+     JOIN (SELECT ${catalogOid.relation} AS class, r.oid AS object, r.oid AS relation FROM pg_catalog.pg_class AS r WHERE r.oid ${ge} ${firstUserOid}
        UNION ALL
        SELECT ${catalogOid.type}, t.oid, t.typrelid FROM pg_catalog.pg_type AS t
          WHERE t.typrelid ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}
@@ -106,7 +107,7 @@ const dependents = `
      LEFT JOIN pg_catalog.pg_attrdef AS f ON (d.classid ${eq} ${catalogOid.attrdef} AND f.oid ${eq} d.objid)
      LEFT JOIN pg_catalog.pg_trigger AS g ON (d.classid ${eq} ${catalogOid.trigger} AND g.oid ${eq} d.objid)
      LEFT JOIN pg_catalog.pg_policy AS p ON (d.classid ${eq} ${catalogOid.policy} AND p.oid ${eq} d.objid)
-     LEFT JOIN relations AS s ON (d.classid ${eq} ${catalogOid.relation} AND s.oid ${eq} d.objid AND s.relkind ${eq} ${letter('S')})
+     LEFT JOIN pg_catalog.pg_class AS s ON (d.classid ${eq} ${catalogOid.relation} AND s.oid ${eq} d.objid AND s.relkind ${eq} ${letter('S')})
    WHERE (d.deptype ${eq} ${letter('n')} OR s.oid IS NOT NULL)
      AND NOT (d.classid ${eq} ${catalogOid.relation} AND d.objsubid ${eq} 0::pg_catalog.int4 AND s.oid IS NULL)
      AND COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) ${ne} o.relation) AS x`;
@@ -204,7 +205,8 @@ const document = object({
   indexes: list(
     array(int8('x.indexrelid'), int8('x.indrelid')),
     'x.indexrelid',
-    `pg_catalog.pg_index AS x JOIN relations AS r ON (r.oid ${eq} x.indexrelid) WHERE r.oid ${ge} ${firstUserOid}`,
+    `pg_catalog.pg_index AS x JOIN pg_catalog.pg_class AS r ON (r.oid ${eq} x.indrelid)
+     WHERE x.indexrelid ${ge} ${firstUserOid} AND r.relkind ${ne} ${letter('t')}`,
   ),
   dependents: list(
     array(int8('x.referenced'), int8('x.dependent')),
