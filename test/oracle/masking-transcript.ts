@@ -116,22 +116,22 @@ export function compare(
   second: readonly Line[],
   options: { readonly pairs: KeyedPairs; readonly keyed: boolean; readonly unordered: boolean },
 ): Comparison {
-  const shown = (line: Line, translated: boolean): string =>
+  const shown = (line: Line, field: (bytes: Buffer, at: number) => string): string =>
     line.fields === undefined
       ? line.text
       : `${line.text} ${line.fields
-          .map((field) =>
-            field === null
-              ? 'NULL'
-              : JSON.stringify(
-                  translated && options.keyed
-                    ? options.pairs.translate(field)
-                    : field.toString('latin1'),
-                ),
-          )
+          .map((bytes, at) => (bytes === null ? 'NULL' : JSON.stringify(field(bytes, at))))
           .join(' | ')}`;
-  const a = withStatusLast(first.map((line) => shown(line, true)));
-  const b = withStatusLast(second.map((line) => shown(line, false)));
+  // What is the same need not be translated: a mask may by chance be what another field is.
+  const translated = (line: Line, index: number): string =>
+    shown(line, (bytes, at) => {
+      const other = second[index]?.fields?.[at];
+      return !options.keyed || other?.equals(bytes)
+        ? bytes.toString('latin1')
+        : options.pairs.translate(bytes);
+    });
+  const a = withStatusLast(first.map(translated));
+  const b = withStatusLast(second.map((line) => shown(line, (bytes) => bytes.toString('latin1'))));
   const at = firstDifference(a, b);
   if (at === undefined) return {};
   if (options.unordered && firstDifference(sorted(a), sorted(b)) === undefined) {
