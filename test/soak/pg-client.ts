@@ -42,8 +42,9 @@ export class PgClient {
   constructor(config: pg.ClientConfig) {
     this.#config = config;
     this.#pool = new pg.Pool({ ...config, max: 5, idleTimeoutMillis: 2000, maxUses: 500 });
-    this.#pool.on('connect', () => {
+    this.#pool.on('connect', (client) => {
       this.#counts.logins += 1;
+      client.on('error', () => {}); // its session was ended while a worker had it: the next query says so
     });
     this.#pool.on('error', () => {}); // an idle connection was ended
   }

@@ -160,6 +160,8 @@ async function main(): Promise<boolean> {
   await postgres.query(soakTables, undefined, 'shop');
   const lab = await SidecarLab.start({ postgres, resources: resources(true), mode: 'Gateway' });
   const foreign: Foreign[] = [];
+  // Whatever fails here, what was started is stopped.
+  const crashed = new Promise<never>((_, reject) => process.once('uncaughtException', reject));
   try {
     const connection = {
       host: '127.0.0.1',
@@ -186,7 +188,7 @@ async function main(): Promise<boolean> {
     if (go === undefined) console.log('pgx is not run: no Go here');
     else foreign.push(startForeign(go, ['soak'], env));
 
-    const samples = await run(lab, client);
+    const samples = await Promise.race([run(lab, client), crashed]);
 
     lab.write(resources(true));
     const tallies = [await client.stop()];
