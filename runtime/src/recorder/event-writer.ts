@@ -102,7 +102,10 @@ export class EventWriter {
     const { text, cutFrom } = encodeBody(body);
     batch.text(text);
     if (body.type === 'OperationDecided' && cutFrom === 0) {
-      this.#decisions.set(body, Buffer.from(text));
+      // Not of Node's pool: what is kept for long would hold a whole slab of it.
+      const kept = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+      kept.write(text);
+      this.#decisions.set(body, kept);
     }
     return cutFrom;
   }

@@ -51,7 +51,9 @@ export function describe(
     policy.bundle.target.enforcement === 'Observe'
       ? undefined
       : checkProvenance(columns, planned, policy.maskSet, catalog, nowMs);
-  const bytes = Buffer.from(view.subarray(at, end));
+  // Not of Node's pool: what is kept for long would hold a whole slab of it.
+  const bytes = Buffer.allocUnsafeSlow(end - at);
+  view.copy(bytes, 0, at, end);
   const made = { columns, leak, key, bytes, untilMs: policy.maskSet.nextExpiryMs(nowMs) };
   known.set(planned, made);
   return made;
