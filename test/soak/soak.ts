@@ -160,8 +160,14 @@ async function main(): Promise<boolean> {
   await postgres.query(soakTables, undefined, 'shop');
   const lab = await SidecarLab.start({ postgres, resources: resources(true), mode: 'Gateway' });
   const foreign: Foreign[] = [];
-  // Whatever fails here, what was started is stopped.
-  const crashed = new Promise<never>((_, reject) => process.once('uncaughtException', reject));
+  // Whatever fails here, and whoever wants it to end, what was started is stopped.
+  const crashed = new Promise<never>((_, reject) => {
+    process.once('uncaughtException', reject);
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.once(signal, () => reject(new Error(`ended by ${signal}: nothing is judged`)));
+    }
+  });
+  crashed.catch(() => {});
   try {
     const connection = {
       host: '127.0.0.1',
@@ -267,4 +273,10 @@ function report(found: {
   return failures.length === 0;
 }
 
-process.exitCode = (await main()) ? 0 : 1;
+try {
+  process.exitCode = (await main()) ? 0 : 1;
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  // Timers of the load that was given up would hold the process.
+  process.exit(1);
+}
