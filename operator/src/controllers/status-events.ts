@@ -1,4 +1,8 @@
 /** Events that tell of conditions that changed. */
+import {
+  backendCondition,
+  isBackendTrouble,
+} from '@chaperone/control/controllers/backend-status.ts';
 import type { WantedStatus } from '@chaperone/control/controllers/statuses.ts';
 import type { Condition } from '@chaperone/core/resources/types.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
@@ -6,9 +10,6 @@ import type { EventDetails, EventSubject } from '../kubernetes/event-recorder.ts
 
 /** Conditions of which it is bad news that they hold. */
 const troubles: ReadonlySet<string> = new Set(['Expiring', 'ReviewDue', 'Conflict']);
-
-/** Reasons that are bad news although the condition holds. */
-const troubleReasons: ReadonlySet<string> = new Set(['PartlyReachable']);
 
 /**
  * What may only not have arrived: objects that are applied together come by one watch for each kind, and in no
@@ -112,9 +113,12 @@ function changesOf({ object, patch }: WantedStatus): readonly Change[] {
   });
 }
 
-const isBad = ({ type, status, reason }: Condition): boolean =>
-  status !== 'Unknown' &&
-  ((status === 'True') === troubles.has(type) || troubleReasons.has(reason));
+const isBad = (condition: Condition): boolean => {
+  const { type, status } = condition;
+  if (status === 'Unknown') return false;
+  if (type === backendCondition) return isBackendTrouble(condition);
+  return (status === 'True') === troubles.has(type);
+};
 
 function subjectOf({ object }: WantedStatus): EventSubject {
   const { apiVersion, kind, metadata } = object;
