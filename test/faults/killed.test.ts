@@ -1,27 +1,21 @@
 /** The proxy, killed at every step of a statement and at any moment of a load, at each durability. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { identity } from '../support/chaperone.ts';
 import { ChildChaperone } from '../support/child-chaperone.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import type { TestPostgres } from '../support/postgres.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { type Protocol, type Sent, send } from './support/sender.ts';
-import { Stage, type Stop } from './support/stage.ts';
-import { type Level, levelPolicies, levels, namedInsert, Tally } from './support/tally.ts';
+import type { Stage, Stop } from './support/stage.ts';
+import { type Level, levels, namedInsert, Tally } from './support/tally.ts';
+import { startTallyLab } from './support/tally-lab.ts';
 
 let postgres: TestPostgres;
 let stage: Stage;
 let chaperone: ChildChaperone;
 
 beforeAll(async () => {
-  postgres = await startPostgres({ version: 18 });
-  await postgres.query('CREATE DATABASE tally');
-  await postgres.query('CREATE TABLE done (id text)', [], 'tally');
-  stage = new Stage(postgres.port);
-  const port = await stage.listen();
-  chaperone = await ChildChaperone.start({
-    postgres: { ...postgres, port } as TestPostgres,
-    resources: [...levelPolicies, ...levels.map((level) => identity(level.toLowerCase()))],
-  });
+  const lab = await startTallyLab();
+  ({ postgres, stage } = lab);
+  chaperone = await ChildChaperone.start(lab.proxy);
 }, 120_000);
 
 afterAll(async () => {

@@ -1,27 +1,22 @@
 /** The connection to the server, reset at every offset of what is sent and answered, and of the login. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { identity, TestChaperone } from '../support/chaperone.ts';
-import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { TestChaperone } from '../support/chaperone.ts';
+import type { TestPostgres } from '../support/postgres.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { acknowledged } from '../support/record.ts';
 import { type Protocol, send } from './support/sender.ts';
-import { Stage, type Stop } from './support/stage.ts';
-import { type Level, levelPolicies, levels, namedInsert, Tally } from './support/tally.ts';
+import type { Stage, Stop } from './support/stage.ts';
+import { type Level, levels, namedInsert, Tally } from './support/tally.ts';
+import { startTallyLab } from './support/tally-lab.ts';
 
 let postgres: TestPostgres;
 let stage: Stage;
 let chaperone: TestChaperone;
 
 beforeAll(async () => {
-  postgres = await startPostgres({ version: 18 });
-  await postgres.query('CREATE DATABASE tally');
-  await postgres.query('CREATE TABLE done (id text)', [], 'tally');
-  stage = new Stage(postgres.port);
-  const port = await stage.listen();
-  chaperone = await TestChaperone.start({
-    postgres: { ...postgres, port } as TestPostgres,
-    resources: [...levelPolicies, ...levels.map((level) => identity(level.toLowerCase()))],
-  });
+  const lab = await startTallyLab();
+  ({ postgres, stage } = lab);
+  chaperone = await TestChaperone.start(lab.proxy);
 }, 60_000);
 
 afterAll(async () => {
