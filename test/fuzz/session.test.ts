@@ -4,25 +4,13 @@
  * are then its own; what the proxy makes of the same conversation must be that, message for message, and
  * leave the same rows.
  */
-import { afterAll, beforeAll, expect } from '@jest/globals';
+import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { policy } from '../support/chaperone.ts';
 import { secretTexts, stepsOf, texts } from '../support/conversations.ts';
-import { Twins } from '../support/twins.ts';
+import { allowEverything, useTwins } from '../support/twins.ts';
 import { fuzz } from './support/fuzz.ts';
 
-const everything = {
-  name: 'everything',
-  action: 'Allow',
-  classes: ['Read', 'Write', 'Schema', 'Privilege', 'Session', 'Procedure', 'Export', 'Admin'],
-  resources: ['**'],
-};
-const named = {
-  name: 'named',
-  action: 'Allow',
-  verbs: ['Unknown', 'Do', 'Call', 'FunctionCall', 'ServerFile', 'ServerProgram', 'SetRole'],
-  resources: ['**'],
-};
 const secret = {
   name: 'secret',
   action: 'Deny',
@@ -30,11 +18,7 @@ const secret = {
   resources: ['*.public.secret'],
 };
 
-let twins: Twins;
-beforeAll(async () => {
-  twins = await Twins.start([policy('all-but-secret', [everything, named, secret])]);
-}, 60_000);
-afterAll(() => twins?.stop());
+const twins = useTwins([policy('all-but-secret', [...allowEverything, secret])]);
 
 const refused: ReadonlySet<string> = new Set(secretTexts);
 const neverParses = 'REFUSED';

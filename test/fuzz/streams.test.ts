@@ -7,10 +7,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import fc from 'fast-check';
-import pg from 'pg';
 import { extended } from '../support/attack-lab.ts';
 import { masking, policy, TestChaperone } from '../support/chaperone.ts';
-import { originSchema } from '../support/conversations.ts';
+import { createOrigin } from '../support/conversations.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { corpus } from './support/corpus.ts';
@@ -74,12 +73,9 @@ let chaperone: TestChaperone;
 
 beforeAll(async () => {
   postgres = await startPostgres({ version: 18 });
-  await postgres.query('CREATE DATABASE origin');
-  const setup = new pg.Client(postgres.url('origin'));
-  await setup.connect();
-  for (const sql of originSchema) await setup.query(sql);
-  await setup.query(`CREATE TABLE masked (word text); INSERT INTO masked VALUES ('${canary}')`);
-  await setup.end();
+  await createOrigin(postgres);
+  const masked = `CREATE TABLE masked (word text); INSERT INTO masked VALUES ('${canary}')`;
+  await postgres.query(masked, undefined, 'origin');
   changer = new Changer(postgres.port);
   const port = await changer.listen();
   const classes = ['Read', 'Write', 'Schema', 'Session', 'Export', 'Admin'];

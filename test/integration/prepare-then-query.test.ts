@@ -4,25 +4,13 @@
  */
 
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { policy } from '../support/chaperone.ts';
 import { type Step, texts } from '../support/conversations.ts';
-import { Twins } from '../support/twins.ts';
+import { allowEverything, useTwins } from '../support/twins.ts';
 
-const everything = {
-  name: 'everything',
-  action: 'Allow',
-  classes: ['Read', 'Write', 'Schema', 'Privilege', 'Session', 'Procedure', 'Export', 'Admin'],
-  resources: ['**'],
-};
-const named = { name: 'named', action: 'Allow', verbs: ['Unknown', 'Do'], resources: ['**'] };
-
-let twins: Twins;
-beforeAll(async () => {
-  twins = await Twins.start([policy('everything', [everything, named])]);
-});
-afterAll(() => twins?.stop());
+const twins = useTwins([policy('everything', allowEverything)]);
 
 const step = (label: string, ready: number, messages: readonly Buffer[]): Step => ({
   label,

@@ -3,32 +3,13 @@
  * random conversations run against both, on two copies of one database, and every message must be the same.
  */
 
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { policy } from '../support/chaperone.ts';
 import { stepsOf, texts } from '../support/conversations.ts';
-import { Twins } from '../support/twins.ts';
+import { allowEverything, useTwins } from '../support/twins.ts';
 
-const everything = {
-  name: 'everything',
-  action: 'Allow',
-  classes: ['Read', 'Write', 'Schema', 'Privilege', 'Session', 'Procedure', 'Export', 'Admin'],
-  resources: ['**'],
-};
-const named = {
-  name: 'named',
-  action: 'Allow',
-  verbs: ['Unknown', 'Do', 'Call', 'FunctionCall', 'ServerFile', 'ServerProgram', 'SetRole'],
-  resources: ['**'],
-};
-
-let twins: Twins;
-
-beforeAll(async () => {
-  twins = await Twins.start([policy('everything', [everything, named])]);
-}, 60_000);
-
-afterAll(() => twins?.stop());
+const twins = useTwins([policy('everything', allowEverything)]);
 
 test('message for message the same', async () => {
   await fc.assert(

@@ -5,22 +5,37 @@
 
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import fc from 'fast-check';
+import pg from 'pg';
+import type { TestPostgres } from './postgres.ts';
 import { describeMessage, type RawClient } from './raw-client.ts';
 
-/** What the texts are about. */
-export const originSchema: readonly string[] = [
-  'CREATE TABLE t (id int PRIMARY KEY, name text, amount numeric)',
+/** The rows of the tables that the texts are about. */
+export const originRows: readonly string[] = [
   "INSERT INTO t SELECT n, 'name ' || n, n * 1.5 FROM generate_series(1, 20) AS n",
+  "INSERT INTO other.t VALUES (1, 'other')",
+  "INSERT INTO secret VALUES (1, 'alpha'), (2, 'beta')",
+];
+
+/** What the texts are about. */
+const originSchema: readonly string[] = [
+  'CREATE TABLE t (id int PRIMARY KEY, name text, amount numeric)',
   'CREATE SCHEMA other',
   'CREATE TABLE other.t (id int, note text)',
-  "INSERT INTO other.t VALUES (1, 'other')",
   'CREATE VIEW v AS SELECT id, upper(name) AS name FROM t',
   'CREATE TABLE secret (id int, word text)',
-  "INSERT INTO secret VALUES (1, 'alpha'), (2, 'beta')",
   "CREATE FUNCTION noisy() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'noise'; RETURN 1; END $$",
 ];
 
-/** Texts of every kind that a session may meet, for tables t, other.t, view v and function noisy of `originSchema`. */
+/** Makes the database `origin`, with all that the texts are about; nobody is connected to it, so it can be copied. */
+export async function createOrigin(postgres: TestPostgres): Promise<void> {
+  await postgres.query('CREATE DATABASE origin');
+  const setup = new pg.Client(postgres.url('origin'));
+  await setup.connect();
+  for (const sql of [...originSchema, ...originRows]) await setup.query(sql);
+  await setup.end();
+}
+
+/** Texts of every kind that a session may meet, for tables t, other.t, view v and function noisy of `createOrigin`. */
 export const texts: readonly string[] = [
   'SELECT 1',
   '',

@@ -2,8 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import pg from 'pg';
-import { originSchema, secretTexts, stepsOf, texts } from '../../support/conversations.ts';
+import { createOrigin, secretTexts, stepsOf, texts } from '../../support/conversations.ts';
 import { startPostgres } from '../../support/postgres.ts';
 import { RawClient } from '../../support/raw-client.ts';
 
@@ -13,11 +12,7 @@ const maxServerBytes = 6000;
 
 const postgres = await startPostgres({ version: 18 });
 try {
-  await postgres.query('CREATE DATABASE origin');
-  const setup = new pg.Client(postgres.url('origin'));
-  await setup.connect();
-  for (const sql of originSchema) await setup.query(sql);
-  await setup.end();
+  await createOrigin(postgres);
   const steps = fc.array(stepsOf([...texts, ...secretTexts]), { minLength: 2, maxLength: 5 });
   const recorded: { client: string; server: string }[] = [];
   for (const [at, chosen] of fc.sample(steps, { numRuns: 400, seed: 1 }).entries()) {
