@@ -139,6 +139,7 @@ fuzz(
       const bytes = Buffer.concat(mutate(split(conversation).slice(0, 30), changes));
       const whole = framed([bytes]);
       expect(framed(pieces(bytes, cuts))).toEqual(whole);
+      expect(framed(pieces(bytes, cuts), true)).toEqual(whole);
       // Every byte is in a message, waits for more, or stands behind an error: none is lost or read twice.
       expect(Buffer.concat(whole.messages).equals(bytes.subarray(0, whole.read))).toBe(true);
     },
@@ -152,13 +153,19 @@ interface Framed {
   readonly error?: string;
 }
 
-/** As the sessions read: what is not whole yet is carried over to the next piece. */
-function framed(chunks: readonly Buffer[]): Framed {
+/**
+ * As the sessions read: what is not whole yet is carried over to the next piece. `apart`: what ends a message is
+ * joined by itself, as with the backend's side.
+ */
+function framed(chunks: readonly Buffer[], apart = false): Framed {
   const carry = new Carry();
   const messages: Buffer[] = [];
   let read = 0;
-  for (const chunk of chunks) {
-    const joined = carry.join(Buffer.from(chunk));
+  for (let left = [...chunks]; left.length > 0; ) {
+    const [chunk, ...rest] = left as [Buffer, ...Buffer[]];
+    const taken = apart ? carry.lacks(chunk) : chunk.length;
+    left = taken < chunk.length ? [chunk.subarray(taken), ...rest] : rest;
+    const joined = carry.join(Buffer.from(chunk.subarray(0, taken)));
     let at = 0;
     for (;;) {
       let size: number;

@@ -129,7 +129,7 @@ test('memory that is in use is not read into; memory that is free is', async () 
   let free = false;
   const { socket } = readReusing(
     near,
-    1024,
+    { first: 1024, most: 2048 },
     (chunk) => {
       chunks.push(chunk);
       arrived.shift()?.();
@@ -147,6 +147,12 @@ test('memory that is in use is not read into; memory that is free is', async () 
   await send('two');
   await send('three');
   expect(chunks.map(String)).toEqual(['one', 'thr', 'three']);
+
+  // A read that fills the buffer makes the next one longer, up to the most that is allowed.
+  far.write(Buffer.alloc(64 * 1024));
+  const received = (): number => chunks.slice(3).reduce((sum, { length }) => sum + length, 0);
+  while (received() < 64 * 1024) await new Promise<void>((resolve) => arrived.push(resolve));
+  expect(Math.max(...chunks.map(({ length }) => length))).toBe(2048);
   far.destroy();
   socket.destroy();
   server.close();

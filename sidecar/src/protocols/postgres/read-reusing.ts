@@ -13,28 +13,30 @@ export interface ReusingReader {
  * Reads a connection into one buffer over and over, where Node.js lets us (see `rehouse`); else by `data`
  * events. Reads begin with `resume`.
  *
- * @param bytes size of the buffer
+ * @param size of the buffer, in bytes: `first` until a read fills it, then four times as many, up to `most`
  * @param take is given each chunk, and may change it
  * @param isFree asked after each `take`: whether nothing refers to the chunk's memory any more. If something
  *   does, it is left alone and the next read goes into a new buffer
  */
 export function readReusing(
   socket: Socket,
-  bytes: number,
+  size: { readonly first: number; readonly most: number },
   take: (chunk: Buffer) => void,
   isFree: () => boolean,
 ): ReusingReader {
+  let bytes = size.first;
   let buffer: Buffer | undefined;
   let free = false;
   const moved = rehouse(socket, {
     buffer: () => {
       // Node.js goes on with the buffer that it has when it gets none.
-      if (free) return undefined as unknown as Buffer;
+      if (free && buffer?.length === bytes) return undefined as unknown as Buffer;
       buffer = Buffer.allocUnsafeSlow(bytes);
       return buffer;
     },
     callback: (count) => {
       free = false;
+      if (count === bytes) bytes = Math.min(bytes * 4, size.most);
       take(buffer!.subarray(0, count));
       free = isFree();
       return true;

@@ -60,9 +60,9 @@ export interface SessionOptions {
   readonly onClosed: () => void;
 }
 
-/** Of each session; pages that no read has reached take no memory. */
-const clientReadBytes = 16 * 1024;
-const backendReadBytes = 64 * 1024;
+/** What a session reads into. Most see short statements and results only; long ones are read in long pieces. */
+const clientReadBytes = { first: 4 * 1024, most: 64 * 1024 };
+const backendReadBytes = { first: 8 * 1024, most: 64 * 1024 };
 /** When a cancel request that has waited is sent again, each time four times as long after the last. */
 const firstCancelAgainMs = 50;
 const lastCancelAgainMs = 5000;

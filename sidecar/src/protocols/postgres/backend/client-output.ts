@@ -9,11 +9,11 @@ export class ClientOutput {
   #to = 0;
   #pieces: Buffer[] = [];
 
-  /** Begins a chunk: what is kept from now on stands in `buffer`, from `at` on. */
-  begin(buffer: Buffer, at: number): void {
+  /** Begins a part of the chunk: what is kept from now on stands in `buffer`, from its beginning on. */
+  begin(buffer: Buffer): void {
     this.#buffer = buffer;
-    this.#from = at;
-    this.#to = at;
+    this.#from = 0;
+    this.#to = 0;
   }
 
   /** Where the next kept byte will stand. */
@@ -45,12 +45,16 @@ export class ClientOutput {
     this.#to = next;
   }
 
-  /** Ends the chunk: the pieces in order, never to be changed again. */
-  end(): Buffer[] {
+  /** Ends the part that was begun. */
+  finish(): void {
     if (this.#to > this.#from) this.#pieces.push(this.#buffer.subarray(this.#from, this.#to));
+    this.#from = this.#to;
+  }
+
+  /** The pieces of all parts since the last time, in order, never to be changed again. */
+  take(): Buffer[] {
     const pieces = this.#pieces;
     this.#pieces = [];
-    this.#from = this.#to;
     return pieces;
   }
 }

@@ -38,12 +38,19 @@ export class Responses {
 
   /** Takes one chunk, which is ours to change. @throws ProtocolError when the backend breaks the protocol */
   feed(chunk: Buffer): void {
-    const view = this.#carry.join(chunk);
-    this.#flow.output.begin(view, 0);
-    const consumed = this.#consume(view);
-    const pieces = this.#flow.output.end();
-    this.#carry.keep(view, consumed);
-    if (pieces.length > 0) this.#flow.events.toClient(pieces);
+    const { output, events } = this.#flow;
+    for (let at = 0; at < chunk.length; ) {
+      const left = at === 0 ? chunk : chunk.subarray(at);
+      const taken = this.#carry.lacks(left);
+      const view = this.#carry.join(taken === left.length ? left : left.subarray(0, taken));
+      output.begin(view);
+      const consumed = this.#consume(view);
+      output.finish();
+      this.#carry.keep(view, consumed);
+      at += taken;
+    }
+    const pieces = output.take();
+    if (pieces.length > 0) events.toClient(pieces);
   }
 
   /**

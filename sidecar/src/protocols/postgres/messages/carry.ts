@@ -1,3 +1,5 @@
+import { HEADER_BYTES } from './frame.ts';
+
 const nothing: Buffer = Buffer.alloc(0);
 
 /** Joins the unfinished message at the end of one chunk with the next chunk, without copying twice. */
@@ -8,6 +10,19 @@ export class Carry {
 
   get length(): number {
     return this.#length;
+  }
+
+  /**
+   * How many bytes of `chunk` end the message of which the beginning is kept, as far as can be told: joined by
+   * itself, it spares the rest of the chunk from being copied behind it.
+   */
+  lacks(chunk: Buffer): number {
+    if (this.#length === 0) return chunk.length;
+    const lacking =
+      this.#length < HEADER_BYTES
+        ? HEADER_BYTES - this.#length
+        : 1 + this.#buffer.readInt32BE(1) - this.#length;
+    return lacking > 0 && lacking < chunk.length ? lacking : chunk.length;
   }
 
   /** What was kept and the chunk behind it, as one buffer that the caller may change in place. */
