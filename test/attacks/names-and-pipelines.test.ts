@@ -76,8 +76,14 @@ describe.each(versions)('PostgreSQL %d', (version) => {
   const connect = async () => RawClient.login(await chaperone.connection('attack'));
   const text = (messages: readonly RawMessage[]) =>
     messages.map(({ type, body }) => `${type} ${body.toString('latin1')}`).join('\n');
-  const bound = (statement: string, portal = '') =>
-    write.bind({ portal, statement, parameterFormats: [], parameters: [], resultFormats: [] });
+  const bound = (statement: string, portal = '', values: readonly string[] = []) =>
+    write.bind({
+      portal,
+      statement,
+      parameterFormats: [],
+      parameters: values.map((value) => Buffer.from(value)),
+      resultFormats: [],
+    });
 
   test('sees the value masked when it asks for it plainly', async () => {
     const client = await connect();
@@ -158,20 +164,21 @@ describe.each(versions)('PostgreSQL %d', (version) => {
     client.end();
   });
 
-  test('a prepared statement is masked by all that it may still mean', async () => {
+  test.each([
+    ['SELECT ssn FROM customers WHERE id = 1', []],
+    ['SELECT ssn, current_setting($1) FROM customers WHERE id = 1', ['timezone']],
+  ])('a prepared statement is masked by all that it may still mean: %s', async (sql, values) => {
     const client = await connect();
     const seen: RawMessage[] = [];
     seen.push(...(await client.exchange(write.query('CREATE TEMP TABLE dummy (a int)'))));
-    seen.push(
-      ...(await client.exchange(
-        Buffer.concat([write.parse('s', 'SELECT ssn FROM customers WHERE id = 1', []), write.sync]),
-      )),
-    );
+    seen.push(...(await client.exchange(Buffer.concat([write.parse('s', sql, []), write.sync]))));
     seen.push(
       ...(await client.exchange(write.query('CREATE TEMP TABLE customers (id int, ssn text)'))),
     );
     seen.push(
-      ...(await client.exchange(Buffer.concat([bound('s'), write.execute('', 0), write.sync]))),
+      ...(await client.exchange(
+        Buffer.concat([bound('s', '', values), write.execute('', 0), write.sync]),
+      )),
     );
     expect(text(seen)).not.toContain(secret);
     client.end();

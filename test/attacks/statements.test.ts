@@ -340,6 +340,46 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     attacker.end();
   });
 
+  test('a setting that a parameter names is shown as by its name, and by Bind alone', async () => {
+    const attacker = await lab.attacker();
+    const show = 'SELECT current_setting($1::VARCHAR)';
+    const bound = async (parameters: (string | null)[], text = show) => {
+      const answer = await attacker.extended(text, { parameters, describe: true });
+      return answer.sqlstate ?? answer.rows[0]?.[0];
+    };
+    expect(await bound(['standard_conforming_strings'])).toBe('on');
+    expect(await bound(['Server_Version_Num'])).toMatch(/^[0-9]{6}$/);
+    for (const name of ['data_directory', 'config_file', 'ssl_key_file', 'no.such', '', ' ']) {
+      expect([name, await bound([name])]).toEqual([name, '42501']);
+    }
+    expect(await bound([null])).toBe('42501');
+    expect(await bound(['timezone'.padEnd(2000)])).toBe('42501');
+    expect(await bound([])).toBe('42501');
+    expect(await bound(['server_version  '], 'SELECT current_setting($1::bpchar)')).toBe('42501');
+    expect(await bound(['role', 'x'], 'SELECT set_config($1, $2, false)')).toBe('42501');
+
+    // Binary is the same for a text; the values of a Bind that is too long to be held are not looked at.
+    const besides = async (name: string, parameterFormats: (0 | 1)[], bytes: number) => {
+      const parameters = [Buffer.from(name), Buffer.alloc(bytes, 'x')];
+      const answer = await attacker.send([
+        write.parse('', `${show}, length($2)`),
+        write.bind({ portal: '', statement: '', parameterFormats, parameters, resultFormats: [] }),
+        write.execute('', 0),
+        write.sync,
+      ]);
+      return answer.sqlstate ?? answer.rows[0]?.[0];
+    };
+    expect(await besides('client_encoding', [1], 3)).toBe('UTF8');
+    expect(await besides('data_directory', [1], 3)).toBe('42501');
+    expect(await besides('client_encoding', [0], 2_000_000)).toBe('42501');
+
+    // What SQL prepares has no Bind that tells.
+    expect((await attacker.query(`PREPARE p(text) AS ${show}`)).sqlstate).toBe('42501');
+    expect(await lab.state()).toEqual(before);
+    expect((await attacker.query('SELECT 7')).rows).toEqual([['7']]);
+    attacker.end();
+  });
+
   test.each(['true', 'on', 'yes', '1', 'database', 'DATABASE'])(
     'replication=%s is refused at login',
     async (replication) => {

@@ -189,6 +189,14 @@ export interface StatementAnalysis {
   readonly effects: SessionEffects;
   /** A function that is not pg_catalog's, or a trigger or rule, may run: error texts are not trusted. */
   readonly userCode: boolean;
+  /**
+   * Present when it shows settings whose names are values of these parameters (`$1` is 1). `operations` says
+   * Unknown, which is what holds where no values are; `settled` is the statement without those settings.
+   */
+  readonly settingsByParameter?: {
+    readonly parameters: readonly number[];
+    readonly settled: StatementAnalysis;
+  };
 }
 
 /** Why a text yielded no analysis. `Syntax` carries the parser's own words; the others are never forwarded. */

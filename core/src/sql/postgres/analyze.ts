@@ -7,6 +7,7 @@ import { checkCaps } from './caps.ts';
 import { parseSql } from './parser.ts';
 import { type AnalyzeContext, Run } from './run.ts';
 import type { Field } from './scope.ts';
+import { awaitingSettings } from './shown-settings.ts';
 import { analyzeStatement } from './statement.ts';
 import { TextHistory } from './text-history.ts';
 
@@ -53,7 +54,7 @@ export function analyzeTree(
     const outputs = analyzeStatement(run, node);
     run.sweep(node);
     expandBeneath(run);
-    return finish(run, kind, outputs);
+    return awaitingSettings(run, node, finish(run, kind, outputs));
   } catch (error) {
     if (error instanceof CapError) throw error;
     // A fault of ours, or a tree too deep for the stack: fail closed, and keep the session alive.

@@ -42,20 +42,28 @@ export function itemsOf(node: Node | undefined): readonly Node[] {
   return list === undefined ? [node] : (list.items ?? []);
 }
 
+/** What stands beneath casts to texts that change nothing. */
+function beneathTextCasts(node: Node | undefined): Node | undefined {
+  const cast = bodyOf(node, 'TypeCast');
+  if (cast === undefined) return node;
+  const type = cast.typeName;
+  const name = nameParts(type?.names).at(-1);
+  const plain = type?.arrayBounds === undefined && type?.typmods === undefined;
+  return plain && (name === 'text' || name === 'varchar' || name === 'unknown')
+    ? beneathTextCasts(cast.arg)
+    : undefined;
+}
+
 /** The text of a string constant, through casts; undefined when it is anything else. */
 export function literalString(node: Node | undefined): string | undefined {
-  const cast = bodyOf(node, 'TypeCast');
-  if (cast !== undefined) {
-    const type = cast.typeName;
-    const name = nameParts(type?.names).at(-1);
-    const plain = type?.arrayBounds === undefined && type?.typmods === undefined;
-    return plain && (name === 'text' || name === 'varchar' || name === 'unknown')
-      ? literalString(cast.arg)
-      : undefined;
-  }
-  const constant = bodyOf(node, 'A_Const');
+  const constant = bodyOf(beneathTextCasts(node), 'A_Const');
   if (constant === undefined || constant.sval === undefined) return undefined;
   return constant.sval.sval ?? '';
+}
+
+/** The number of a parameter, through casts to text; undefined when it is anything else. */
+export function textParameter(node: Node | undefined): number | undefined {
+  return bodyOf(beneathTextCasts(node), 'ParamRef')?.number;
 }
 
 /** The value of an integer constant; undefined when it is anything else. */

@@ -21,7 +21,8 @@ import { isTotalFunction, observe } from './observable.ts';
 import type { Run } from './run.ts';
 import type { Scope } from './scope.ts';
 import { isSettingName } from './select.ts';
-import { settingOperation, showOperation } from './settings.ts';
+import { settingOperation } from './settings.ts';
+import { performShow } from './shown-settings.ts';
 import { checkOperands, isBuiltinType, userSchema } from './types.ts';
 
 /** Analyzes a call: its arguments, and what the function itself is known to do. */
@@ -121,15 +122,9 @@ function perform(run: Run, name: string, nodes: readonly Node[], args: readonly 
     case 'set_config':
       performSetConfig(run, nodes);
       break;
-    case 'current_setting': {
-      const setting = literalString(nodes[0]);
-      if (setting === undefined) run.unknown('current_setting of a name that is not constant');
-      else {
-        const operation = showOperation(setting, database);
-        if (operation !== null) run.findings.add('Show', operation.resource);
-      }
+    case 'current_setting':
+      performShow(run, nodes[0]);
       break;
-    }
     case 'nextval':
     case 'setval':
       performSequence(run, name, 'Update', nodes[0]);

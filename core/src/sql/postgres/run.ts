@@ -42,6 +42,8 @@ export class Run {
   hasWhere = false;
   /** The setting's name, within a query of pg_settings that asks for just one. */
   settingName: string | undefined;
+  /** Parameters that name settings to be shown. */
+  readonly settingParameters = new Set<number>();
   /** How many views and sub-selects deep; bounds recursion. */
   depth = 0;
   readonly #visited = new Set<object>();

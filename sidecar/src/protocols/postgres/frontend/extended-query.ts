@@ -1,8 +1,10 @@
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
+import { withSettings } from '@chaperone/core/sql/postgres/shown-settings.ts';
 import type { StatementRun } from '../backend/expectation.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
 import {
+  parameterText,
   parseBind,
   parseClose,
   parseDescribe,
@@ -113,7 +115,11 @@ export class ExtendedQuery {
         return this.#refuser.refuse('Extended', tooManyNames);
       }
       if (standsForAnother(statement)) continue;
-      const { refusal, event } = this.#resolver.decide(statement, analyzed.fingerprint, 'Extended');
+      const { refusal, event } = this.#resolver.decide(
+        statement.settingsByParameter?.settled ?? statement,
+        analyzed.fingerprint,
+        'Extended',
+      );
       if (refusal !== undefined) {
         return this.#refuser.decided('Extended', refusal, event, analyzed, text);
       }
@@ -122,8 +128,10 @@ export class ExtendedQuery {
   }
 
   bind(view: Buffer, at: number, end: number): Taken {
-    const { portal, statement, resultFormats } = parseBind(view, at + HEADER_BYTES, end);
-    return this.#decideBind(portal, statement, resultFormats, () =>
+    const message = parseBind(view, at + HEADER_BYTES, end);
+    const { portal, statement, resultFormats } = message;
+    const textOf = (parameter: number) => parameterText(view, message, parameter);
+    return this.#decideBind(portal, statement, resultFormats, textOf, () =>
       this.#flow.queue.pass(at, end, true),
     );
   }
@@ -143,7 +151,8 @@ export class ExtendedQuery {
       return 'Done';
     }
     let forwarded = false;
-    const taken = this.#decideBind(portal, statement, [], () => {
+    const unknown = () => undefined;
+    const taken = this.#decideBind(portal, statement, [], unknown, () => {
       this.#flow.queue.record();
       this.#flow.stream(view, at, end, true);
       forwarded = true;
@@ -156,16 +165,20 @@ export class ExtendedQuery {
     portal: string,
     statement: string,
     resultFormats: readonly (0 | 1)[],
+    textOf: (parameter: number) => string | undefined,
     forward: () => void,
   ): Taken {
     if (!this.#flow.ready()) return 'Wait';
-    return this.#flow.timed(() => this.#decideReadyBind(portal, statement, resultFormats, forward));
+    return this.#flow.timed(() =>
+      this.#decideReadyBind(portal, statement, resultFormats, textOf, forward),
+    );
   }
 
   #decideReadyBind(
     portal: string,
     statement: string,
     resultFormats: readonly (0 | 1)[],
+    textOf: (parameter: number) => string | undefined,
     forward: () => void,
   ): Taken {
     const { state, events } = this.#flow;
@@ -174,7 +187,9 @@ export class ExtendedQuery {
     if (state.portals.isFull(portal)) return this.#noRoom();
     const found = this.#resolver.prepared(entry);
     if ('error' in found) return this.#refuser.refuse('Extended', found.error);
-    const { analyzed, analysis } = found;
+    const { analyzed } = found;
+    const analysis =
+      found.analysis && withSettings(found.analysis, textOf, state.context.key.database);
     const opened: BoundPortal = {
       analysis,
       fingerprint: analyzed.fingerprint,

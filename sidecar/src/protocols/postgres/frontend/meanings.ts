@@ -71,8 +71,10 @@ function together(a: StatementAnalysis, b: StatementAnalysis): StatementAnalysis
   if (outputs === undefined ? a.outputs !== b.outputs : outputs[0]!.length !== outputs[1]!.length) {
     return undefined;
   }
+  // Without what only one of them would be by its parameters.
+  const { settingsByParameter: _, ...rest } = b;
   return {
-    ...b,
+    ...rest,
     kind: a.kind === b.kind ? b.kind : 'Several',
     operations: [...a.operations, ...b.operations],
     uses: [...a.uses, ...b.uses],

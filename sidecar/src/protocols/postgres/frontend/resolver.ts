@@ -93,7 +93,7 @@ export class Resolver {
     if ('text' in known) {
       const found = this.prepared(known);
       if ('error' in found) return [];
-      analysis = found.analysis;
+      analysis = found.analysis?.settingsByParameter?.settled ?? found.analysis;
       fingerprint = found.analyzed.fingerprint;
     } else ({ analysis, fingerprint } = known);
     if (analysis === undefined) return [];

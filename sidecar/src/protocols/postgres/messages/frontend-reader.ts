@@ -89,6 +89,25 @@ export function formatAt(formats: readonly (0 | 1)[], index: number): 0 | 1 {
   return formats.length === 1 ? formats[0]! : (formats[index] ?? 0);
 }
 
+/** Longer ones are no names of anything. */
+const maxNameBytes = 1024;
+
+/**
+ * The value of `$parameter`, if it is of a type whose text is its bytes in either format: undefined for NULL,
+ * for none at all, and for one that is too long for a name.
+ */
+export function parameterText(
+  buffer: Buffer,
+  { parameterStarts, parameterLengths }: BindMessage,
+  parameter: number,
+): string | undefined {
+  const start = parameterStarts[parameter - 1];
+  const length = parameterLengths[parameter - 1];
+  if (start === undefined || length === undefined) return undefined;
+  if (length < 0 || length > maxNameBytes) return undefined;
+  return buffer.toString('utf8', start, start + length);
+}
+
 /** What Describe and Close name. */
 export interface ObjectMessage {
   readonly kind: 'Statement' | 'Portal';
