@@ -4,12 +4,50 @@
  */
 import fc from 'fast-check';
 
+/** Names by which a value is looked up, a type behind or before them. */
+const casts: readonly string[] = [
+  ...["'customers'::regclass", "'orders'::regclass", "'orders' :: pg_catalog.regclass"],
+  ...["'orders'/**/::regclass", "'customers'::text::regclass", "'orders'::text::regclass"],
+  ...["('customers')::regclass", "('orders')::regclass", "(('customers'))::text::regclass"],
+  ...["CAST('customers' AS regclass)", "CAST('orders' AS regclass)", "E'orders'::regclass"],
+  ...["'{orders}'::regclass[]", "'lower'::regproc", "'upper'::regproc"],
+];
+const typed: readonly string[] = [
+  ...["regclass 'customers'", "regclass 'orders'", "pg_catalog.regclass 'orders'"],
+  ...["REGCLASS\n'orders'", '"regclass" \'customers\'', '"regclass" \'orders\'', "regproc 'lower'"],
+  ...["regproc 'upper'", "DATE '2026-01-01'", "date '2020-01-01'", "INTERVAL '1 day'"],
+  ...["INTERVAL '1' DAY", "interval '2' day", "interval(3) '1'"],
+];
+const bits: readonly string[] = [
+  "B'101'",
+  "b''",
+  "B'1'",
+  "X'1F'",
+  "x'ff'",
+  "B'1'::int",
+  "'101'",
+  "''",
+];
+const unicode: readonly string[] = [
+  ...["U&'d\\0061t'", "u&'dat'", "U&'d!0061t' UESCAPE '!'", "U&'d!0061t' UESCAPE '?'", "'dat'"],
+  ...[
+    "U&'orders'::regclass",
+    "U&'customers'::regclass",
+    "regclass U&'orders'",
+    "regclass U&'customers'",
+  ],
+  ...["U&'orders' UESCAPE '!'::regclass", "U&'customers' UESCAPE '!'::regclass"],
+  ...["U&'secret'", "U&'customers'"],
+];
+
 /** Every way to write a constant, a type before or behind it, and what the analysis reads names from. */
 const literals: readonly string[] = [
   ...["'x'", "''", "'it''s'", "'a'\n'b'", "E'\\''", "E'a\\\\'", "e'\\x41'", "E'\\u0041'", '$$y$$'],
-  ...["$t$ it's $$ $t$", '$T$$T$', "B'101'", "b''", "X'1F'", "x'ff'", "N'n'", "U&'d\\0061t'"],
+  ...[...casts, ...typed, ...bits, ...unicode],
   ...[
-    "U&'d!0061t' UESCAPE '!'",
+    "$t$ it's $$ $t$",
+    '$T$$T$',
+    "N'n'",
     "'customers'",
     "'public.customers'",
     "'secret'",
@@ -19,15 +57,7 @@ const literals: readonly string[] = [
   ],
   ...['1', '0', '42', '00000001', '2147483647', '2147483648', '9223372036854775808', '1_000'],
   ...['0x1F', '0b101', '0o17', '1.5', '.5', '1.', '1.e5', '1e10', '1E-3', '1_0.5'],
-  ...["DATE '2026-01-01'", "INTERVAL '1 day'", "INTERVAL '1' DAY", "regclass 'customers'"],
-  ...["'customers'::regclass", "'1'::int", "'1'::pg_catalog.int4", "CAST('orders' AS regclass)"],
-  ...[
-    "'a'::text::regclass",
-    "('a')::regclass",
-    "'1'::varchar(3)",
-    '\'a\' COLLATE "C"',
-    "'{1}'::int[]",
-  ],
+  ...["'1'::int", "'1'::pg_catalog.int4", "'1'::varchar(3)", '\'a\' COLLATE "C"', "'{1}'::int[]"],
   ...['NULL', 'TRUE', '$1', '-5', "+'5'", "'a' || 'b'", "ARRAY[1, '2']", "ROW(1, 'x')"],
 ];
 
@@ -36,94 +66,117 @@ const spaces: readonly string[] = [
   ...[" /* 'q' */ ", ' -- line\n', " --'\n", ' /* -- */ ', '/* $$ */'],
 ];
 
-/** `~` is a literal, `_` a space or comment. */
+/** Columns that customers and contacts have; the first two have one name. */
+const columns: readonly string[] = [
+  'ssn',
+  'U&"s\\0073n"',
+  'U&"n\\0061me"',
+  '"name"',
+  'name',
+  '"ssn"',
+];
+
+/** `~` is a literal, a space one or a comment, `%` a column of customers and contacts. */
 const templates: readonly string[] = [
-  'SELECT_id,_name_FROM_customers_WHERE_id_=_~',
-  'SELECT_ssn_FROM_customers_WHERE_name_=_~_AND_age_>_~_ORDER BY_1_LIMIT_~',
-  'SELECT_*_FROM_contacts_WHERE_ssn_=_~_OR_name_LIKE_~_ESCAPE_~',
-  'SELECT_id_FROM_orders_WHERE_total_BETWEEN_~_AND_~_GROUP BY_~,_id_HAVING_count(*)_>_~',
-  'SELECT_id,_total_FROM_orders_ORDER BY_~,_~_OFFSET_~_LIMIT_~',
-  'SELECT_id_FROM_orders_ORDER BY_1_FETCH FIRST_~_ROWS ONLY',
-  'SELECT_DISTINCT ON_(~)_id,_note_FROM_orders',
-  'SELECT_lower(~),_coalesce(note,_~),_substring(note_from_~_for_~)_FROM_orders',
-  'SELECT_nextval(~),_setval(~,_~)',
-  'SELECT_set_config(~,_~,_false)',
-  'SELECT_set_config(name,_~,_false)_FROM_pg_settings_WHERE_name_=_~',
-  'SELECT_note_FROM_orders,_(SELECT_set_config(name,_~,_false)_FROM_pg_settings_WHERE_name_=_~)_s_WHERE_id_=_~',
-  'SELECT_current_setting(~)_FROM_orders_WHERE_note_=_~',
-  'SELECT_to_regclass(~),_pg_relation_size(~)_FROM_orders_WHERE_id_=_~',
-  'SELECT_note::numeric(10,2),_note::varchar(~),_note::text_FROM_orders_WHERE_id_=_~',
-  'SELECT_CAST(~_AS_text),_CAST(~_AS_regclass)_FROM_orders_WHERE_id_=_~',
-  'SELECT_~::text,_~::regclass,_(~)::text_FROM_orders_WHERE_note_=_~',
-  'SELECT_doc_->_~_->>_~,_doc_#>_~_FROM_orders_WHERE_doc_@>_~_AND_doc_?_~',
-  'SELECT_CASE_WHEN_id_=_~_THEN_~_ELSE_~_END_FROM_customers',
-  'SELECT_(ARRAY[~,_~])[~],_note_FROM_orders_WHERE_id_=_ANY_(ARRAY[~])',
-  'SELECT_g_FROM_generate_series(~,_~)_g,_orders_WHERE_id_=_g_AND_note_=_~',
-  'SELECT_sum(total)_OVER_(ORDER BY_~_ROWS_~_PRECEDING)_FROM_orders_WHERE_id_=_~',
-  'SELECT_id_FROM_orders_TABLESAMPLE_system_(~)_WHERE_id_=_~',
-  'SELECT_extract(year_FROM_~),_trim(~_from_note),_position(~_in_note)_FROM_orders',
-  'SELECT_note_AT TIME ZONE_~_FROM_orders_WHERE_id_IN_(~,_~)',
-  'SELECT_xmlelement(name_foo,_~),_json_build_object(~,_ssn)_FROM_customers_WHERE_id_=_~',
-  'SELECT_query_to_xml(~,_true,_true,_~)',
-  'SELECT_lo_export(~,_~),_pg_read_file(~)_FROM_orders_WHERE_id_=_~',
-  'WITH_a_AS_(SELECT_~_AS_x,_ssn_FROM_customers_WHERE_id_=_~)_SELECT_*_FROM_a',
-  'WITH_a_AS_(DELETE_FROM_orders_WHERE_note_=_~_RETURNING_*)_SELECT_id_FROM_a_WHERE_id_=_~',
-  'INSERT_INTO_orders_(id,_note)_VALUES_(~,_~),_(~,_~)_ON CONFLICT_(id)_DO UPDATE_SET_note_=_~',
-  'INSERT_INTO_log_SELECT_id,_ssn_FROM_customers_WHERE_name_=_~',
-  'UPDATE_customers_SET_name_=_~,_age_=_age_+_~_WHERE_ssn_=_~_RETURNING_ssn',
-  'DELETE_FROM_orders_USING_customers_WHERE_customers.ssn_=_~_AND_orders.id_=_~',
-  'MERGE_INTO_orders_USING_customers_ON_orders.id_=_~_WHEN MATCHED_AND_note_=_~_THEN_DELETE',
-  'SELECT_1_FROM_customers_WHERE_ssn_=_~_UNION_ALL_SELECT_~_ORDER BY_~',
-  'SELECT_id_FROM_orders_WHERE_id_=_~;_SELECT_ssn_FROM_customers_WHERE_id_=_~',
-  'VALUES_(~,_~),_(~,_~)',
-  'SELECT_a.ssn,_b.note_FROM_contacts_a_JOIN_orders_b_ON_a.id_=_b.id_AND_b.note_=_~',
-  'SET_search_path_=_~;_SELECT_id_FROM_orders_WHERE_id_=_~',
-  'EXPLAIN_(ANALYZE_true)_SELECT_ssn_FROM_customers_WHERE_id_=_~',
-  'PREPARE_p_AS_SELECT_ssn_FROM_customers_WHERE_name_=_~',
-  'SELECT_row_to_json(customers),_customers::text_FROM_customers_WHERE_age_=_~',
-  'SELECT_interval(~)_~_FROM_orders', // a precision, or a call
-  'SELECT_float8_~,_int4_~,_"date"_~,_app.reveal_~_FROM_orders',
+  'SELECT id, name FROM customers WHERE id = ~',
+  'SELECT ssn FROM customers WHERE name = ~ AND age > ~ ORDER BY 1 LIMIT ~',
+  'SELECT * FROM contacts WHERE ssn = ~ OR name LIKE ~ ESCAPE ~',
+  'SELECT id FROM orders WHERE total BETWEEN ~ AND ~ GROUP BY ~, id HAVING count(*) > ~',
+  'SELECT id, total FROM orders ORDER BY ~, ~ OFFSET ~ LIMIT ~',
+  'SELECT id FROM orders ORDER BY 1 FETCH FIRST ~ ROWS ONLY',
+  'SELECT DISTINCT ON (~) id, note FROM orders',
+  'SELECT lower(~), coalesce(note, ~), substring(note from ~ for ~) FROM orders',
+  'SELECT nextval(~), setval(~, ~)',
+  'SELECT set_config(~, ~, false)',
+  'SELECT set_config(name, ~, false) FROM pg_settings WHERE name = ~',
+  'SELECT note FROM orders, (SELECT set_config(name, ~, false) FROM pg_settings WHERE name = ~) s WHERE id = ~',
+  'SELECT current_setting(~) FROM orders WHERE note = ~',
+  'SELECT to_regclass(~), pg_relation_size(~) FROM orders WHERE id = ~',
+  'SELECT note::numeric(10,2), note::varchar(~), note::text FROM orders WHERE id = ~',
+  'SELECT CAST(~ AS text), CAST(~ AS regclass) FROM orders WHERE id = ~',
+  'SELECT ~::text, ~::regclass, (~)::text FROM orders WHERE note = ~',
+  'SELECT doc -> ~ ->> ~, doc #> ~ FROM orders WHERE doc @> ~ AND doc ? ~',
+  'SELECT CASE WHEN id = ~ THEN ~ ELSE ~ END FROM customers',
+  'SELECT (ARRAY[~, ~])[~], note FROM orders WHERE id = ANY (ARRAY[~])',
+  'SELECT g FROM generate_series(~, ~) g, orders WHERE id = g AND note = ~',
+  'SELECT sum(total) OVER (ORDER BY ~ ROWS ~ PRECEDING) FROM orders WHERE id = ~',
+  'SELECT id FROM orders TABLESAMPLE system (~) WHERE id = ~',
+  'SELECT extract(year FROM ~), trim(~ from note), position(~ in note) FROM orders',
+  'SELECT note AT TIME ZONE ~ FROM orders WHERE id IN (~, ~)',
+  'SELECT xmlelement(name foo, ~), json_build_object(~, ssn) FROM customers WHERE id = ~',
+  'SELECT query_to_xml(~, true, true, ~)',
+  'SELECT lo_export(~, ~), pg_read_file(~) FROM orders WHERE id = ~',
+  'WITH a AS (SELECT ~ AS x, ssn FROM customers WHERE id = ~) SELECT * FROM a',
+  'WITH a AS (DELETE FROM orders WHERE note = ~ RETURNING *) SELECT id FROM a WHERE id = ~',
+  'INSERT INTO orders (id, note) VALUES (~, ~), (~, ~) ON CONFLICT (id) DO UPDATE SET note = ~',
+  'INSERT INTO log SELECT id, ssn FROM customers WHERE name = ~',
+  'UPDATE customers SET name = ~, age = age + ~ WHERE ssn = ~ RETURNING ssn',
+  'DELETE FROM orders USING customers WHERE customers.ssn = ~ AND orders.id = ~',
+  'MERGE INTO orders USING customers ON orders.id = ~ WHEN MATCHED AND note = ~ THEN DELETE',
+  'SELECT 1 FROM customers WHERE ssn = ~ UNION ALL SELECT ~ ORDER BY ~',
+  'SELECT id FROM orders WHERE id = ~; SELECT ssn FROM customers WHERE id = ~',
+  'VALUES (~, ~), (~, ~)',
+  'SELECT a.ssn, b.note FROM contacts a JOIN orders b ON a.id = b.id AND b.note = ~',
+  'SET search_path = ~; SELECT id FROM orders WHERE id = ~',
+  'EXPLAIN (ANALYZE true) SELECT ssn FROM customers WHERE id = ~',
+  'PREPARE p AS SELECT ssn FROM customers WHERE name = ~',
+  'SELECT row_to_json(customers), customers::text FROM customers WHERE age = ~',
+  'SELECT interval(~) ~ FROM orders', // a precision, or a call
+  'SELECT %, % FROM customers WHERE name = ~ AND % <> ~',
+  'UPDATE contacts SET % = ~ WHERE % = ~ RETURNING %',
+  'SELECT ~ FROM contacts WHERE % = ~',
+  'SELECT float8 ~, int4 ~, "date" ~, app.reveal ~ FROM orders',
 ];
 
 /** Those that may share a placeholder. */
-const kinds: readonly (readonly string[])[] = [
+const alike: readonly (readonly string[])[] = [
   literals.filter((one) => /^(?:[eE]?'|\$[tT]?\$).*['$]$/s.test(one) && !one.includes('||')),
   literals.filter((one) => /^[\dx_]+$/i.test(one)),
   literals.filter((one) => /^[\d.]+(?:[eE]-?\d+)?$/.test(one)),
 ];
+/** Those that would, were one thing about them not seen. */
+const hardlyAlike: readonly (readonly string[])[] = [casts, typed, bits, unicode];
+
+type Pair = readonly [string, string];
+
+const ofOneKind = (kinds: readonly (readonly string[])[]): fc.Arbitrary<Pair> =>
+  fc
+    .constantFrom(...kinds)
+    .chain((kind) => fc.tuple(fc.constantFrom(...kind), fc.constantFrom(...kind)));
+const same = (choices: readonly string[]): fc.Arbitrary<Pair> =>
+  fc.constantFrom(...choices).map((one) => [one, one]);
 
 /** A literal, and one to stand in its place: mostly of its own kind, or hardly two texts would be alike. */
-const pair: fc.Arbitrary<readonly [string, string]> = fc.oneof(
-  {
-    weight: 5,
-    arbitrary: fc
-      .constantFrom(...kinds)
-      .chain((kind) => fc.tuple(fc.constantFrom(...kind), fc.constantFrom(...kind))),
-  },
-  { weight: 2, arbitrary: fc.constantFrom(...literals).map((one) => [one, one] as const) },
+const literalPair: fc.Arbitrary<Pair> = fc.oneof(
+  { weight: 8, arbitrary: ofOneKind(alike) },
+  { weight: 4, arbitrary: same(literals) },
+  { weight: 5, arbitrary: ofOneKind(hardlyAlike) },
   { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...literals), fc.constantFrom(...literals)) },
 );
+const spacePair: fc.Arbitrary<Pair> = fc.oneof(
+  { weight: 12, arbitrary: same([' ']) },
+  { weight: 4, arbitrary: same(spaces) },
+  { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...spaces), fc.constantFrom(...spaces)) },
+);
+const columnPair: fc.Arbitrary<Pair> = fc.oneof(
+  { weight: 3, arbitrary: same(columns) },
+  { weight: 1, arbitrary: fc.tuple(fc.constantFrom(...columns), fc.constantFrom(...columns)) },
+);
+const holes: Readonly<Record<string, fc.Arbitrary<Pair>>> = {
+  '~': literalPair,
+  ' ': spacePair,
+  '%': columnPair,
+};
 
 /** One template, its holes filled twice. */
-export const spelledTwice: fc.Arbitrary<readonly [string, string]> = fc
-  .constantFrom(...templates)
-  .chain((template) => {
-    const parts = template.split(/([~_])/);
-    const holes = parts.filter((part) => part === '~' || part === '_').length;
-    const space = fc.oneof(
-      { weight: 3, arbitrary: fc.constant(' ') },
-      { weight: 1, arbitrary: fc.constantFrom(...spaces) },
-    );
-    const hole = fc.record({ literal: pair, space });
-    return fc.array(hole, { minLength: holes, maxLength: holes }).map((filling) => {
-      const fill = (which: 0 | 1): string => {
-        let at = 0;
-        const filled = parts.map((part) => {
-          if (part === '~') return filling[at++]!.literal[which];
-          return part === '_' ? filling[at++]!.space : part;
-        });
-        return filled.join('');
-      };
-      return [fill(0), fill(1)] as const;
-    });
-  });
+export const spelledTwice: fc.Arbitrary<Pair> = fc.constantFrom(...templates).chain((template) => {
+  const parts = template
+    .split(/([~ %])/)
+    .map((part) => holes[part] ?? fc.constant<Pair>([part, part]));
+  return fc
+    .tuple(...parts)
+    .map((filled) => [
+      filled.map(([one]) => one).join(''),
+      filled.map(([, other]) => other).join(''),
+    ]);
+});
