@@ -44,17 +44,16 @@ export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>):
   if (name === undefined) return { ...derive(args), constant: false };
   checkOperands(run, args, `function ${name}`);
   perform(run, name, body.args ?? [], args);
-  const rowFields = informationSchemaFunctions.has(name) ? functionColumns[name] : undefined;
   const total = isTotalFunction(name, args);
-  const lineage = {
-    ...(total ? derive(args) : observe(run, derive(args))),
-    ...(rowFields === undefined ? undefined : { rowFields }),
-  };
+  const lineage = total ? derive(args) : observe(run, derive(args));
   // How many rows come back shows even where what they hold does not.
   if (setReturningFunctions.has(name)) useAny(run, lineage);
-  return setReturningFunctions.has(name) || volatileFunctions.has(name)
-    ? { ...lineage, constant: false }
-    : lineage;
+  const differs = setReturningFunctions.has(name) || volatileFunctions.has(name);
+  const result = differs ? { ...lineage, constant: false } : lineage;
+  const columns = functionColumns[name];
+  // One column alone is a value, not a row.
+  if (columns === undefined || columns.length < 2) return result;
+  return { ...result, row: columns.map((column) => ({ name: column, lineage: result })) };
 }
 
 /**

@@ -94,7 +94,9 @@ function analyzeRecursive(
   run.visit(left);
   const first = newScope(scope);
   if (select.withClause === undefined) {
-    let fields = rename(analyzeSelect(run, left, first), aliases);
+    const once = analyzeSelect(run, left, first);
+    // The first rows are not all: nothing is known of them that the others may not have as well.
+    let fields = rename(combineFields(run, once, once), aliases);
     for (let pass = 0; pass < maxPasses; pass += 1) {
       cte.fields = addSearchAndCycle(run, body, fields);
       const next = analyzeSelect(run, select, scope);

@@ -271,7 +271,8 @@ function analyzeCase(run: Run, scope: Scope, body: Body<'CaseExpr'>): Lineage {
   if (body.defresult !== undefined) {
     branches.push(analyzeExpression(run, scope, body.defresult));
   }
-  const value = merge(branches);
+  // The fields of a row are chosen as the row is.
+  const { row: _, ...value } = merge(branches);
   const choice = derive(chosenBy);
   // Which branch was taken shows where one of them fails.
   if (value.observable || choice.observable) useAny(run, choice);
@@ -297,21 +298,27 @@ function analyzeIndirection(run: Run, scope: Scope, body: Body<'A_Indirection'>)
     run.unknown(`field ${firstName} does not resolve`);
     return rowLineage;
   }
-  const source = analyzeExpression(run, scope, body.arg);
-  const parts = [source];
+  let found = analyzeExpression(run, scope, body.arg);
   for (const step of steps) {
     const indices = bodyOf(step, 'A_Indices');
     if (indices !== undefined) {
       run.visit(indices);
-      parts.push(
-        analyzeExpression(run, scope, indices.lidx),
-        analyzeExpression(run, scope, indices.uidx),
-      );
-    } else if (steps.length > 1 || source.rowFields?.includes(stringOf(step) ?? '') !== true) {
-      run.unknownCode(`field ${stringOf(step) ?? '*'} of an expression`);
+      const { lidx, uidx } = indices;
+      found = derive([found, ...[lidx, uidx].map((node) => analyzeExpression(run, scope, node))]);
+      continue;
     }
+    const field = fieldOfRow(found, stringOf(step));
+    if (field === undefined) run.unknownCode(`field ${stringOf(step) ?? '*'} of an expression`);
+    found = field ?? derive([found]);
   }
-  return derive(parts);
+  return found;
+}
+
+/** The field of that name, if the row has just one; any other name may be that of a function. */
+function fieldOfRow(row: Lineage, name: string | undefined): Lineage | undefined {
+  const [field, ...others] = (row.row ?? []).filter((candidate) => candidate.name === name);
+  if (field === undefined || others.length > 0) return undefined;
+  return row.observable ? markObservable(field.lineage) : field.lineage;
 }
 
 /** The item whose row the expression is, when it is only its name. */

@@ -13,8 +13,13 @@ export interface Lineage {
   readonly typeOid: number | undefined;
   readonly constant: boolean;
   readonly observable?: true;
-  /** Of a row whose fields are known though it is that of no relation: their names. */
-  readonly rowFields?: readonly string[];
+  /** Of a row, where what `(row).field` finds is known: its fields. */
+  readonly row?: readonly RowField[];
+}
+
+export interface RowField {
+  readonly name: string;
+  readonly lineage: Lineage;
 }
 
 const none: readonly ColumnId[] = [];

@@ -149,8 +149,15 @@ export function findFieldOf(item: Item, name: string): Found {
 
 /** The row as such: everything of it is read. */
 export function wholeRow(item: Item): Lineage {
-  const lineage = derive(item.fields.map(readField));
-  return { ...lineage, constant: false };
+  const lineage = { ...derive(item.fields.map(readField)), constant: false };
+  // Elsewhere a relation's row has the names that its columns were given by the relation, not by this query.
+  const renamed = item.fields.some(({ name, column = name }) => name !== column);
+  if (item.open || renamed) return lineage;
+  const row = item.fields.map(({ name, lineage: field }) => ({
+    name,
+    lineage: field.constant ? { ...field, constant: false } : field,
+  }));
+  return { ...lineage, row };
 }
 
 /** The CTE of that name in scope; only an unqualified name can be one. */

@@ -21,8 +21,9 @@ import {
   useAny,
 } from './expressions.ts';
 import { analyzeFrom } from './from.ts';
-import { derive, type Lineage, merge, rowLineage } from './lineage.ts';
+import { type Lineage, merge, rowLineage } from './lineage.ts';
 import { lockRelations } from './locking.ts';
+import { markObservable } from './observable.ts';
 import { checkOperator } from './operators.ts';
 import type { Run } from './run.ts';
 import {
@@ -157,16 +158,10 @@ function expand(run: Run, item: Item): Field[] {
   return item.fields.map((field) => ({ name: field.name, lineage: readField(field) }));
 }
 
-/** `(row).*` where the row is that of something in FROM, or of _pg_expandarray. */
+/** `(row).*` where the row is that of something in FROM, or its fields are known. */
 function expandComposite(run: Run, scope: Scope, node: Node): Field[] {
   const indirection = bodyOf(node, 'A_Indirection');
-  const call = bodyOf(indirection?.arg, 'FuncCall');
   if (indirection?.indirection?.length === 1) {
-    if (nameParts(call?.funcname).at(-1) === '_pg_expandarray') {
-      run.visit(indirection);
-      const lineage = derive([analyzeExpression(run, scope, indirection.arg)]);
-      return ['x', 'n'].map((name) => ({ name, lineage }));
-    }
     const parts = nameParts(bodyOf(indirection.arg, 'ColumnRef')?.fields);
     const name = parts[0];
     if (name !== undefined && parts.length === 1 && findColumn(scope, name) === undefined) {
@@ -174,6 +169,15 @@ function expandComposite(run: Run, scope: Scope, node: Node): Field[] {
       run.visit(indirection);
       run.visit(bodyOf(indirection.arg, 'ColumnRef') as object);
       return item === undefined ? [] : expand(run, item);
+    }
+    run.visit(indirection);
+    const { row, observable } = analyzeExpression(run, scope, indirection.arg);
+    if (row !== undefined) {
+      checkWidth(row.length);
+      run.budget.spend(row.length);
+      return observable
+        ? row.map(({ name: field, lineage }) => ({ name: field, lineage: markObservable(lineage) }))
+        : [...row];
     }
   }
   run.unknown('(…).* of a value whose fields are not known');
