@@ -13,15 +13,29 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Frame, FrameBatch, segmentHeader } from '@chaperone/runtime/recorder/frame.ts';
+import { parseBatch } from '@chaperone/collector/ingest/batch.ts';
+import { defaultIngestLimits } from '@chaperone/collector/ingest/limits.ts';
+import { bodies, uuid } from '@chaperone/collector/testing/events.ts';
+import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
+import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
+import { systemClock } from '@chaperone/runtime/clock.ts';
+import { EventWriter } from '@chaperone/runtime/recorder/event-writer.ts';
+import {
+  type Frame,
+  FrameBatch,
+  readFrame,
+  segmentHeader,
+} from '@chaperone/runtime/recorder/frame.ts';
+import { encodeShipped } from '@chaperone/runtime/recorder/shipper.ts';
 import { Spool } from '@chaperone/runtime/recorder/spool.ts';
 import { SpoolReader } from '@chaperone/runtime/recorder/spool-reader.ts';
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { fuzz } from './support/fuzz.ts';
 
-const session = new Uint8Array(16).fill(0xab);
-const salts = new Uint8Array(16).fill(0xcd);
+const session = uuid(1);
+const sessionBytes = uuidToBytes(session);
+const writer = new EventWriter(systemClock(), (bytes) => bytes.fill(0xcd));
 
 type Damage =
   | { readonly kind: 'flip'; readonly at: number; readonly bit: number }
@@ -42,10 +56,29 @@ const damage: fc.Arbitrary<Damage> = fc.oneof(
     bytes: fc.integer({ min: 1, max: 300 }),
   }),
 );
-const events = fc.array(fc.oneof(fc.nat(60), fc.integer({ min: 200, max: 900 })), {
-  minLength: 1,
-  maxLength: 25,
-});
+interface Written {
+  readonly body: EventBody;
+  readonly parts: EventParts;
+}
+
+const bytes = fc.oneof(fc.nat(60), fc.integer({ min: 200, max: 900 }));
+const text = bytes.map((size) => 'ü'.repeat(size / 2) + 'x'.repeat(size % 2));
+/** With every part that an event may have: a statement, its parameters, and a result that is small enough. */
+const events: fc.Arbitrary<readonly Written[]> = fc.array(
+  fc.oneof(
+    fc.record({ body: fc.constant(bodies.opened()), parts: fc.constant({}) }),
+    fc.record({ body: fc.constant(bodies.decided()), parts: fc.record({ statement: text }) }),
+    fc.record({
+      body: fc.constant(bodies.decided()),
+      parts: fc.record({ statement: text, parameters: fc.tuple(text, fc.constant(null)) }),
+    }),
+    fc.record({
+      body: fc.nat(99).map((decision) => bodies.completed(decision)),
+      parts: bytes.map((size) => ({ result: new Uint8Array(size).fill(size % 251) })),
+    }),
+  ),
+  { minLength: 1, maxLength: 25 },
+);
 
 /** Changes a file of frames; returns the first offset at which it differs from before. */
 function harm(path: string, change: Damage): number {
@@ -88,7 +121,21 @@ function harm(path: string, change: Damage): number {
 }
 
 const told = ({ seq, line, parts }: Frame): string =>
-  `${seq} ${line.length} ${parts.map(({ content }) => content.length)} ${Buffer.from(line).toString('latin1').slice(0, 20)}`;
+  [seq, line, ...parts.flatMap(({ name, salt, content }) => [name, salt, content])]
+    .map((one) => (typeof one === 'object' ? Buffer.from(one).toString('latin1') : one))
+    .join(' ');
+
+/** The contents of the parts that the collector takes, sent as the shipper does. */
+function taken(frame: Frame): readonly string[] {
+  const [event] = parseBatch(encodeShipped(frame), session, defaultIngestLimits);
+  return event!.parts.map(({ content }) => content);
+}
+
+const sent = ({ statement, parameters, result }: EventParts): readonly string[] => [
+  ...(statement === undefined ? [] : [statement]),
+  ...(parameters === undefined ? [] : [JSON.stringify(parameters)]),
+  ...(result === undefined ? [] : [Buffer.from(result).toString('base64')]),
+];
 
 fuzz(
   'spool: damage loses nothing that stands before it, and invents nothing',
@@ -98,7 +145,7 @@ fuzz(
     fc.nat(10),
     fc.boolean(),
     fc.boolean(),
-    async (sizes, changes, pick, running, swap) => {
+    async (list, changes, pick, running, swap) => {
       const directory = mkdtempSync(join(tmpdir(), 'chaperone-fuzz-spool-'));
       const options = {
         directory,
@@ -112,21 +159,18 @@ fuzz(
         const batch = new FrameBatch();
         const written: { readonly text: string; readonly segment: number; readonly end: number }[] =
           [];
-        for (const [index, size] of sizes.entries()) {
-          batch.begin(session, index + 1);
-          const content = Buffer.alloc(size % 50, 'p');
-          batch.part('statement', salts, 0, content, 0, content.length);
-          batch.text(`${index}:${'x'.repeat(size)}`);
-          batch.end();
+        for (const [index, { body, parts }] of list.entries()) {
+          writer.write(batch, session, sessionBytes, index + 1, body, parts);
+          const frame = readFrame(batch.buffer, 0, batch.length)!;
+          expect(taken(frame)).toEqual(sent(parts));
+          const text = told(frame);
           writing.append(batch.buffer, batch.length);
           batch.clear();
           const segment = writing.segments.length - 1;
-          const end = segmentHeader.length + writing.segments.at(-1)!.bytes;
-          const line = `${index}:${'x'.repeat(size)}`;
           written.push({
-            text: `${index + 1} ${line.length} ${content.length} ${line.slice(0, 20)}`,
+            text,
             segment,
-            end,
+            end: segmentHeader.length + writing.segments.at(-1)!.bytes,
           });
         }
         // Either the next process finds the damage as it starts, or it comes while that one runs.

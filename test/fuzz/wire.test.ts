@@ -103,7 +103,13 @@ const salt = Buffer.alloc(16, 5);
 const batch = [
   shipped(session, 1, bodies.opened(), {}, salt),
   shipped(session, 2, bodies.decided(), { statement: 'SELECT 1', parameters: '["1",null]' }, salt),
-  shipped(session, 3, bodies.completed(2), {}, salt),
+  shipped(
+    session,
+    3,
+    bodies.completed(2),
+    { result: Buffer.from('T: a row').toString('base64') },
+    salt,
+  ),
   shipped(session, 4, bodies.closed(3), {}, salt),
 ];
 
@@ -143,20 +149,39 @@ fuzz(
     (edits) => {
       const bytes = Buffer.from(ndjson(batch));
       for (const { at, byte } of edits) bytes[at % bytes.length] = byte;
-      const original = new Map(batch.map(({ seq, line }) => [seq, line]));
       try {
         const taken = parseBatch(bytes.toString(), session, defaultIngestLimits);
-        // A statement that is not the one recorded does not pass for it.
+        // What is not the part that was recorded does not pass for it.
         for (const { seq, parts } of taken) {
-          const whole = JSON.parse(original.get(seq) ?? '{}') as { parts?: object };
-          if (whole.parts === undefined) continue;
-          const statement = parts.find(({ name }) => name === 'statement');
-          if (statement !== undefined) expect(statement.content).toBe('SELECT 1');
+          const recorded = batch.find((one) => one.seq === seq)?.parts ?? [];
+          for (const { name, content } of parts) {
+            const part = recorded.find((one) => one.name === name);
+            if (part !== undefined) expect(content).toBe(part.content);
+          }
         }
       } catch (error) {
         if (!(error instanceof Problem)) throw error;
       }
     },
   ),
+  { briefly: 0.5 },
+);
+
+const base64 = fc
+  .tuple(fc.uint8Array({ maxLength: 40 }), fc.nat(60), fc.string({ maxLength: 2 }))
+  .map(([bytes, at, put]) => {
+    const text = Buffer.from(bytes).toString('base64');
+    return text.slice(0, at) + put + text.slice(at + put.length);
+  });
+
+fuzz(
+  'wire: a result that its line vouches for is the one text of its bytes, or refused',
+  fc.property(base64, (result) => {
+    const event = shipped(session, 1, bodies.completed(2), { result }, salt);
+    const bytes = Buffer.from(result, 'base64');
+    const take = () => parseBatch(ndjson([event]), session, defaultIngestLimits);
+    if (bytes.toString('base64') !== result) expect(take).toThrow(Problem);
+    else expect(take()[0]!.parts).toMatchObject([{ name: 'result', content: result }]);
+  }),
   { briefly: 0.5 },
 );
