@@ -1,26 +1,8 @@
-import { namedOnlyVerbs, type Operation } from '../sql/operation.ts';
+import type { Operation } from '../sql/operation.ts';
 import type { CompiledRule } from './compiled-rule.ts';
-import { matchesResource, mayMatchBelow, type ResourcePattern } from './resource-pattern.ts';
-
-/** Rules below one literal leading part, and those whose pattern goes on with something else. */
-interface Branch {
-  readonly children: Map<string, Branch>;
-  readonly entries: { readonly rule: CompiledRule; readonly pattern: ResourcePattern }[];
-}
-
-function childOf(branches: Map<string, Branch>, key: string): Branch {
-  const known = branches.get(key);
-  if (known !== undefined) return known;
-  const made: Branch = { children: new Map(), entries: [] };
-  branches.set(key, made);
-  return made;
-}
-
-/** A rule that all but fits an operation, and which part of it does not. */
-export interface NearRule {
-  readonly rule: CompiledRule;
-  readonly lacks: 'Verb' | 'Resource';
-}
+import { NearestRules, type NearRule } from './nearest-rules.ts';
+import { type Branch, branchOf, childOf } from './pattern-tree.ts';
+import { matchesResource, type ResourcePattern } from './resource-pattern.ts';
 
 /** Key for rules that any verb meets. */
 const anyVerb = '*';
@@ -33,6 +15,8 @@ export class RuleIndex {
   readonly #roots = new Map<string, Branch>();
   /** In the order of the bundle. */
   readonly #rules: CompiledRule[] = [];
+  /** Made for the first refusal that asks. */
+  #nearest: NearestRules | undefined;
 
   get size(): number {
     return this.#rules.length;
@@ -40,22 +24,14 @@ export class RuleIndex {
 
   add(rule: CompiledRule): void {
     this.#rules.push(rule);
+    this.#nearest = undefined;
     const keys = rule.anyVerb
       ? [anyVerb]
       : [...[...rule.verbs].map(verbKey), ...[...rule.classes].map(classKey)];
     for (const key of keys) {
-      for (const pattern of rule.patterns)
-        this.#branch(key, pattern).entries.push({ rule, pattern });
+      const root = childOf(this.#roots, key);
+      for (const pattern of rule.patterns) branchOf(root, pattern).entries.push({ rule, pattern });
     }
-  }
-
-  #branch(key: string, pattern: ResourcePattern): Branch {
-    let branch = childOf(this.#roots, key);
-    for (const part of pattern.parts) {
-      if (!('literal' in part)) break;
-      branch = childOf(branch.children, part.literal);
-    }
-    return branch;
   }
 
   /** The fitting rules in the order of the bundle, each once. */
@@ -69,33 +45,10 @@ export class RuleIndex {
     return found.filter((rule, index) => rule !== found[index - 1]);
   }
 
-  /**
-   * Of the rules that do not fit an operation, the one that comes nearest, for a message: the first that
-   * covers its resource, but not its verb; else the first that covers its verb, on resources that differ in
-   * the last part alone. Looks at every rule, which only a refusal may.
-   */
+  /** Of the rules that do not fit an operation, the one that comes nearest. */
   nearest(operation: Operation): NearRule | undefined {
-    const { verb, resource } = operation;
-    const coversVerb = (rule: CompiledRule): boolean =>
-      rule.verbs.has(verb) ||
-      (!namedOnlyVerbs.has(verb) && (rule.anyVerb || rule.classes.has(operation.class)));
-    const onResource = this.#rules.find(
-      (rule) =>
-        !coversVerb(rule) && rule.patterns.some((pattern) => matchesResource(pattern, resource)),
-    );
-    if (onResource !== undefined) return { rule: onResource, lacks: 'Verb' };
-
-    const parents = resource.slice(0, -1);
-    if (parents.length === 0) return undefined;
-    const beside = this.#rules.find(
-      (rule) =>
-        coversVerb(rule) &&
-        !rule.patterns.some((pattern) => matchesResource(pattern, resource)) &&
-        rule.patterns.some(
-          (pattern) => pattern.parts.length === resource.length && mayMatchBelow(pattern, parents),
-        ),
-    );
-    return beside === undefined ? undefined : { rule: beside, lacks: 'Resource' };
+    this.#nearest ??= new NearestRules(this.#rules);
+    return this.#nearest.find(operation);
   }
 
   #collect(key: string, operation: Operation, found: CompiledRule[]): void {
