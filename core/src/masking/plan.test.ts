@@ -41,6 +41,15 @@ describe('outputs', () => {
     ]);
   });
 
+  test('no two plans share their columns', () => {
+    for (const rules of [[], [onSsn]]) {
+      const one = plan(rules, {}) as MaskPlan;
+      const other = plan(rules, {}) as MaskPlan;
+      expect(one.columns).toEqual([]);
+      expect(other.columns).not.toBe(one.columns);
+    }
+  });
+
   test('of two rules, or two sources, the stricter holds', () => {
     const partial = mask('a-partial', {
       columns: ['shop.public.customers.*'],

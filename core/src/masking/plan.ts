@@ -14,8 +14,6 @@ import {
 import { errorsTellNothing, relationsOf } from './touched.ts';
 import type { MaskPlan, PlannedMask } from './types.ts';
 
-const nothing: MaskPlan = { columns: [], exemptionsUsed: [], lookups: [], rebuildErrors: false };
-
 /**
  * What is to be done with each output column of one statement, or why it cannot go out: a protected column
  * would be used further than its rule lets, or shown in a form that cannot be masked with its type kept.
@@ -30,10 +28,10 @@ export function planMasks(
   return new Planner(set, statement, nowMs).plan();
 }
 
-/** Every column as it is; also the plan of a statement that no mask concerns. */
-function passThrough(statement: StatementAnalysis): MaskPlan {
-  if (statement.outputs === undefined) return nothing;
-  return { ...nothing, columns: statement.outputs.map(() => null) };
+/** Every column as it is. Each plan has columns of its own, by which more is remembered about it. */
+function passThrough({ outputs = [] }: StatementAnalysis): MaskPlan {
+  const columns = outputs.map(() => null);
+  return { columns, exemptionsUsed: [], lookups: [], rebuildErrors: false };
 }
 
 /** What is not known to be lax is strict. */
