@@ -371,7 +371,7 @@ export interface MaskingRuleSpec {
   readonly keyRef?: MaskingRuleKeyRef;
   /** How far a protected column may be used outside the select list, where it leaks by guessing: None, not at all; Lookup, equality, IN and equi-joins, each one counted; Any, ranges, LIKE, sorting and grouping too. */
   readonly usage: 'None' | 'Lookup' | 'Any';
-  /** What becomes of an output that depends on a protected column and cannot be masked with its type kept: Strict refuses the statement before it runs; BestEffort gives NULL. */
+  /** What becomes of an output that depends on a protected column and cannot be masked with its type kept: Strict refuses the statement before it runs; BestEffort gives NULL, but refuses as well what may fail for some values, such as a division or a cast: whether it fails is an answer (see usage). */
   readonly strictness: 'Strict' | 'BestEffort';
   /** Who sees the values in clear, why, and until when. Each use is recorded. */
   readonly exemptions?: readonly MaskingRuleExemption[];
