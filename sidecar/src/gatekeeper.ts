@@ -111,9 +111,9 @@ export class Gatekeeper {
     if (stale !== undefined) return stale;
     const obligations = statement.permit?.limits ?? [];
     if (obligations.length === 0) return undefined;
-    const breach = this.#counter(policy).admit(obligations, this.#clock.nowMs());
+    const breach = this.#counter(policy).admit(obligations, this.#rateMs());
     if (breach === undefined) return undefined;
-    const seconds = Math.max(1, Math.ceil((breach.retryAtMs - this.#clock.nowMs()) / 1000));
+    const seconds = Math.max(1, Math.ceil((breach.retryAtMs - this.#rateMs()) / 1000));
     return limitRefusal(
       breach.rule,
       `${breach.limit} is ${breach.allowed}`,
@@ -148,18 +148,23 @@ export class Gatekeeper {
   /** Counts the rows of a statement that has ended. */
   countRows(policy: TargetPolicy, obligations: readonly LimitObligation[], rows: number): void {
     if (obligations.length === 0 || rows === 0) return;
-    this.#counter(policy).addRows(obligations, rows, this.#clock.nowMs());
+    this.#counter(policy).addRows(obligations, rows, this.#rateMs());
   }
 
   /** Rows that may still pass within the hour. */
   remainingRows(policy: TargetPolicy, obligations: readonly LimitObligation[]): number {
     if (obligations.length === 0) return Number.POSITIVE_INFINITY;
-    return this.#counter(policy).remainingRows(obligations, this.#clock.nowMs());
+    return this.#counter(policy).remainingRows(obligations, this.#rateMs());
   }
 
   /** See `Recorder.whenDurable`. */
   whenDurable(level: Durability, callback: (failure?: RecorderFailure) => void): void {
     this.#recorder.whenDurable(level, callback);
+  }
+
+  /** What rates are counted by: a wall clock that is set would let an hour pass, or hold it for as long as it was ahead. */
+  #rateMs(): number {
+    return this.#clock.monotonicUs() / 1000;
   }
 
   #counter(policy: TargetPolicy): LimitCounter {

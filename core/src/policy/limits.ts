@@ -38,7 +38,7 @@ export interface LimitBreach {
   readonly allowed: number;
   readonly rule: RuleRef;
   readonly onExceed: LimitSpec['onExceed'];
-  /** Epoch ms from which it makes sense to try again. */
+  /** When it makes sense to try again, by the clock that the counter is given. */
   readonly retryAtMs: number;
 }
 
