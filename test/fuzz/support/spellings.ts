@@ -116,6 +116,7 @@ const templates: readonly string[] = [
   'SELECT 1 FROM customers WHERE ssn = ~ UNION ALL SELECT ~ ORDER BY ~',
   'SELECT id FROM orders WHERE id = ~; SELECT ssn FROM customers WHERE id = ~',
   'VALUES (~, ~), (~, ~)',
+  'SELECT ssn FROM customers WHERE id IN (~, ~ , ~, ~ ) AND name IN (~, ~,~, ~)',
   'SELECT a.ssn, b.note FROM contacts a JOIN orders b ON a.id = b.id AND b.note = ~',
   'SET search_path = ~; SELECT id FROM orders WHERE id = ~',
   'EXPLAIN (ANALYZE true) SELECT ssn FROM customers WHERE id = ~',

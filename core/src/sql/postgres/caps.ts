@@ -29,12 +29,13 @@ export function checkCaps(
   let tokens = 0;
   while (lexer.next()) {
     if (lexer.kind === TokenKind.Comment) continue;
-    tokens += 1;
-    if (tokens > caps.maxTokens) {
-      return failure(`the statement has more than ${caps.maxTokens} tokens`, lexer.start);
-    }
     if (depth.after(lexer) > caps.maxDepth) {
       return failure(`the statement is nested deeper than ${caps.maxDepth} levels`, lexer.start);
+    }
+    // A list nests nothing.
+    tokens += 1 + 2 * lexer.skipAlike();
+    if (tokens > caps.maxTokens) {
+      return failure(`the statement has more than ${caps.maxTokens} tokens`, lexer.start);
     }
   }
   return undefined;

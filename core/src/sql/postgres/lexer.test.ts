@@ -53,6 +53,43 @@ function agree(text: string): void {
   expect({ text, tokens: found }).toEqual({ text, tokens: stray ? undefined : expected });
 }
 
+test('going on along a list leaves out literals of one kind and their commas', () => {
+  const literal = fc.constantFrom(
+    ...['1', '22', '123456789', '1234567890', "'a'", "''", "'a''b'", '$$a$$', "E'a'"],
+    ...['1.5', '1e5', '1a', '0x1F', '1_0', 'x'],
+  );
+  const others = [')', ' ', '-', '::', ',/**/', ',--\n', ''];
+  const parting = fc.constantFrom(',', ',', ', ', ' ,', ',\n', ...others);
+  let passed = 0;
+  fc.assert(
+    fc.property(fc.array(fc.tuple(literal, parting), { maxLength: 20 }), (pieces) => {
+      const text = pieces.flat().join('');
+      const all = ours(text);
+      const lexer = new Lexer(text);
+      const found: string[] = [];
+      while (lexer.next()) {
+        found.push(text.slice(lexer.start, lexer.end));
+        const { kind } = lexer;
+        for (let left = lexer.skipAlike(); left > 0; left -= 1) {
+          found.push(',', kind === TokenKind.Integer ? '#' : "'");
+          passed += 1;
+        }
+        expect(lexer.kind).toBe(kind);
+      }
+      if (all === undefined) return;
+      expect(lexer.kind).toBe(TokenKind.End);
+      expect(found).toHaveLength(all.length);
+      all.forEach(([, , token], index) => {
+        if (found[index] === '#') expect(token).toMatch(/^[0-9]{1,9}$/);
+        else if (found[index] === "'") expect(token).toMatch(/^'[^']*'$/);
+        else expect(token).toBe(found[index]);
+      });
+    }),
+    { numRuns: 1000 },
+  );
+  expect(passed).toBeGreaterThan(50);
+});
+
 const kinds = Object.fromEntries(Object.entries(TokenKind).map(([name, kind]) => [kind, name]));
 
 function kindsOf(text: string): string {

@@ -56,6 +56,7 @@ const carriageReturn = code('\r');
 const quote = code("'");
 const doubleQuote = code('"');
 const dollar = code('$');
+const comma = code(',');
 const dot = code('.');
 const colon = code(':');
 const equals = code('=');
@@ -95,8 +96,7 @@ export class Lexer {
   /** Moves to the next token; false at the end of the text and at an invalid one (see `kind`). */
   next(): boolean {
     const { text } = this;
-    let at = this.end;
-    while (at < text.length && classOf(text.charCodeAt(at)) === space) at += 1;
+    const at = this.#pastSpaces(this.end);
     this.start = at;
     if (at >= text.length) return this.#stop(TokenKind.End, at);
     const first = text.charCodeAt(at);
@@ -109,6 +109,51 @@ export class Lexer {
     if (first === doubleQuote) return this.#identifier(TokenKind.QuotedIdentifier, at);
     if (first === dollar) return this.#dollar(at);
     return this.#stop(TokenKind.Invalid, at);
+  }
+
+  /**
+   * Goes on along a list: past literals of the current one's kind, integers of up to nine digits or strings in
+   * single quotes, as long as commas and spaces alone part them and a comma follows. The last of them is then
+   * the current token.
+   * @returns how many it went past, besides as many commas
+   */
+  skipAlike(): number {
+    const { text, kind } = this;
+    if (kind !== TokenKind.Integer && kind !== TokenKind.String) return 0;
+    let passed = 0;
+    let at = this.#pastSpaces(this.end);
+    while (text.charCodeAt(at) === comma) {
+      const start = this.#pastSpaces(at + 1);
+      const end = kind === TokenKind.Integer ? this.#shortEnd(start) : this.#plainEnd(start);
+      if (end === start) break;
+      at = this.#pastSpaces(end);
+      if (text.charCodeAt(at) !== comma) break;
+      this.start = start;
+      this.end = end;
+      passed += 1;
+    }
+    return passed;
+  }
+
+  #pastSpaces(from: number): number {
+    const { text } = this;
+    let at = from;
+    while (at < text.length && classOf(text.charCodeAt(at)) === space) at += 1;
+    return at;
+  }
+
+  /** Behind up to nine decimal digits. */
+  #shortEnd(from: number): number {
+    const { text } = this;
+    let at = from;
+    while (at - from < 9 && isDigit(text.charCodeAt(at), 10)) at += 1;
+    return at;
+  }
+
+  /** Behind the next quote, if one stands here. */
+  #plainEnd(from: number): number {
+    const { text } = this;
+    return text.charCodeAt(from) === quote ? text.indexOf("'", from + 1) + 1 || from : from;
   }
 
   #take(kind: TokenKind, end: number): true {

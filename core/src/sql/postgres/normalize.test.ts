@@ -29,6 +29,12 @@ const context = {
   parameterTypes: [],
 };
 
+const lists: readonly string[] = [
+  "SELECT a FROM t WHERE b IN (1, 2, 3,4 , 5) AND c IN ('x', 'y', 'z','it''s', 'w') ORDER BY 1, 2",
+  "INSERT INTO t VALUES (1, 2, 3, 'x', 'y', 'z', 4), (1, 2, 3, 'x', 'y', 'z', 4)",
+  "SELECT a FROM t WHERE b = ANY (ARRAY['x', 'y', 'z', 'w']) OR (c, d) IN ((1, 2), (3, 4))",
+];
+
 /** The tree without locations and without the values of constants. */
 function shape(text: string): unknown {
   let tree: unknown;
@@ -161,6 +167,27 @@ describe('normalize', () => {
     ["SELECT B'1', n'x', $1", "SELECT B'1', n'x', $1"],
     ["INSERT INTO t VALUES (1, 'x', NULL, TRUE)", 'INSERT INTO t VALUES (¤i, ¤s, NULL, TRUE)'],
     ['SELECT 1; SELECT 2', 'SELECT ¤i; SELECT ¤i'],
+    ['SELECT a IN (1, 2,\n3 ,4)', 'SELECT a IN (¤3i ,¤i)'],
+    ['SELECT a IN (1, 2, 3)', 'SELECT a IN (¤2i, ¤i)'],
+    ["SELECT a IN ('x', '', 'y','z')", 'SELECT a IN (¤3s,¤s)'],
+    ["VALUES (1, 2, 'x', 'y', 3, 4)", 'VALUES (¤2i, ¤2s, ¤i, ¤i)'],
+    // Only what is surely of one type, and stands alone.
+    ["SELECT a IN ('x', 'it''s', 'y', $$z$$, 'w')", 'SELECT a IN (¤s, ¤2s, ¤s, ¤s)'],
+    ["SELECT a IN (E'x', 'y', 'z'\n'z', 'w')", 'SELECT a IN (¤s, ¤s, ¤s, ¤s)'],
+    [
+      'SELECT a IN (1, 2.5, 1, 1e3, 1, 0x1F, 1, 1_000, 1, 1000000000, 1, 1, 1)',
+      'SELECT a IN (¤i, ¤f, ¤i, ¤f, ¤i, 0x1F, ¤i, 1_000, ¤i, 1000000000, ¤2i, ¤i)',
+    ],
+    ['SELECT a IN (1, 2, -3, 4 + 1, 5)', 'SELECT a IN (¤2i, -¤i, ¤i + ¤i, ¤i)'],
+    [
+      "SELECT a IN ('a', 'b'::text, 'c'::regclass, 'd')",
+      "SELECT a IN (¤s, ¤s::text, 'c'::regclass, ¤s)",
+    ],
+    ['SELECT a IN (1, 2 /* c */, 3, 4)', 'SELECT a IN (¤i, ¤i  , ¤i, ¤i)'],
+    [
+      'SELECT f(1, 2, 3, 4), a FROM t ORDER BY 1, 2, 3, 4',
+      'SELECT f(1, 2, 3, 4), a FROM t ORDER BY 1, 2, 3, 4',
+    ],
     ["(SELECT 'a') UNION SELECT 'b'", '(SELECT ¤s) UNION SELECT ¤s'],
   ])('%s', (text, expected) => {
     expect(form(text)).toBe(expected);
@@ -213,7 +240,7 @@ describe('normalize', () => {
     fc.assert(
       fc.property(
         fc
-          .constantFrom(...statements, ...literalReaders)
+          .constantFrom(...statements, ...literalReaders, ...lists)
           .chain((text) => fc.tuple(varied(text), varied(text))),
         ([one, other]) => {
           const [first, second] = [normalize(one), normalize(other)];
@@ -229,6 +256,21 @@ describe('normalize', () => {
       { numRuns: Number(process.env.RUNS ?? 300) },
     );
     expect(alike).toBeGreaterThan(20);
+  });
+
+  test('lists of one form have one length', () => {
+    const list = (length: number) => `SELECT a FROM t WHERE b IN (${'1, '.repeat(length)}2)`;
+    for (const [one, other] of [
+      [3, 4],
+      [9, 10],
+      [1, 11],
+    ] as const) {
+      expect(normalize(list(one)).normalForm).not.toBe(normalize(list(other)).normalForm);
+    }
+    expect(normalize(list(20))).toMatchObject({
+      literals: 21,
+      redacted: `SELECT a FROM t WHERE b IN (${'?, '.repeat(20)}?)`,
+    });
   });
 
   test('so have texts put together at random', () => {
@@ -298,6 +340,11 @@ describe('normalize', () => {
     '(',
     '[',
     '1 ',
+    '1,',
+    "'a',",
+    "'a',1,",
+    "'',''',",
+    '1234567890,',
     '1_',
     '$',
     '$a$ ',

@@ -4,7 +4,8 @@ import { LiteralContext } from './literal-context.ts';
 export interface NormalizedStatement {
   /**
    * The text without comments, and with placeholders (NUL, which no text contains, and a letter for the
-   * kind) for the literals on whose values the analysis does not depend. Texts with one normal form have the
+   * kind) for the literals on whose values the analysis does not depend. Of those that follow each other in a
+   * list, their number stands before the letter, without what parts them. Texts with one normal form have the
    * same analysis, provided that they parse: the outcome of one that does not must not be kept for others.
    */
   readonly normalForm: string;
@@ -17,12 +18,12 @@ export interface NormalizedStatement {
 }
 
 /** Of the kinds that are literals. Whether a U& constant is a string or a name, its quote tells. */
-const placeholders: Readonly<Partial<Record<TokenKind, string>>> = {
-  [TokenKind.String]: '\0s',
-  [TokenKind.EscapeString]: '\0s',
-  [TokenKind.BitString]: '\0b',
-  [TokenKind.Integer]: '\0i',
-  [TokenKind.Float]: '\0f',
+const letters: Readonly<Partial<Record<TokenKind, string>>> = {
+  [TokenKind.String]: 's',
+  [TokenKind.EscapeString]: 's',
+  [TokenKind.BitString]: 'b',
+  [TokenKind.Integer]: 'i',
+  [TokenKind.Float]: 'f',
 };
 
 /** Linear in the text; never throws. */
@@ -37,7 +38,7 @@ export function normalize(text: string): NormalizedStatement {
   let copied = 0;
   while (lexer.next()) {
     const { kind, start, end } = lexer;
-    const placeholder = placeholders[kind];
+    const letter = letters[kind];
     if (kind === TokenKind.Unicode) {
       // What it means hangs on a UESCAPE that may follow.
       safe = false;
@@ -45,10 +46,10 @@ export function normalize(text: string): NormalizedStatement {
         redacted += `${text.slice(copied, start)}?`;
         copied = end;
       }
-    } else if (placeholder !== undefined || kind === TokenKind.Comment) {
+    } else if (letter !== undefined || kind === TokenKind.Comment) {
       const before = text.slice(copied, start);
       copied = end;
-      if (placeholder === undefined) {
+      if (letter === undefined) {
         normalForm += `${before} `;
         redacted += `${before} `;
         continue;
@@ -56,8 +57,13 @@ export function normalize(text: string): NormalizedStatement {
       redacted += `${before}?`;
       if (context.keeps(lexer)) normalForm += before + text.slice(start, end);
       else {
-        normalForm += before + placeholder;
-        literals += 1;
+        const more = lexer.skipAlike();
+        normalForm += `${before}\0${more === 0 ? '' : more + 1}${letter}`;
+        literals += 1 + more;
+        if (more > 0) {
+          redacted += ', ?'.repeat(more);
+          copied = lexer.end;
+        }
       }
     }
     context.after(lexer);
