@@ -237,6 +237,14 @@ describe('what a column is used for', () => {
     ["select 1 from contacts where ssn between 'a' and 'b'", ['Any contacts.ssn']],
     ["select 1 from contacts where lower(ssn) = 'x'", ['Any contacts.ssn']],
     ["select 1 from contacts where substr(ssn, 1, 1) in ('1')", ['Any contacts.ssn']],
+    ["select 1 from contacts where substr(ssn, 1, 1) in ('1', '2', '3')", ['Any contacts.ssn']],
+    [
+      "select 1 from contacts where ssn in ('1', $1, '2', name, ssn || 'x')",
+      [
+        ...['Any contacts.ssn', 'Lookup contacts.name'],
+        ...Array.from({ length: 4 }, () => 'Lookup contacts.ssn'),
+      ],
+    ],
     ['select 1 from contacts where ssn is null', ['Any contacts.ssn']],
     ["select 1 from contacts where case when ssn = 'x' then true end", ['Any contacts.ssn']],
     ["select 1 from contacts where (ssn = 'x') = true", ['Any contacts.ssn']],

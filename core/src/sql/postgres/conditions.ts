@@ -38,8 +38,8 @@ export function analyzeCondition(run: Run, scope: Scope, node: Node | undefined)
         // Long lists are usual, so the left side is looked at only once.
         const left = analyzeExpression(run, scope, lexpr);
         const rights = list.map((item) => analyzeExpression(run, scope, item));
-        checkOperator(run, '=', [left, ...rights]);
-        for (const right of rights) useEqual(run, left, right);
+        checkOperator(run, '=', [left, ...new Set(rights)]);
+        useEqualEach(run, left, rights);
         return;
       }
       for (const item of list) {
@@ -121,6 +121,20 @@ export function useEqual(run: Run, left: Lineage, right: Lineage): void {
   const lookup = isOneGuess(left, right) && isOneGuess(right, left);
   run.findings.use(columnsOf(left), lookup ? 'Lookup' : 'Any');
   run.findings.use(columnsOf(right), lookup ? 'Lookup' : 'Any');
+}
+
+/** The same for each of a list; most are constants. */
+function useEqualEach(run: Run, left: Lineage, rights: readonly Lineage[]): void {
+  let constants = 0;
+  for (const right of rights) {
+    if (right.constant && right.values.length === 0 && right.derived.length === 0) constants += 1;
+    else useEqual(run, left, right);
+  }
+  if (constants === 0) return;
+  const lookup = left.derived.length === 0;
+  const columns = columnsOf(left);
+  for (let each = 0; each < constants; each += 1)
+    run.findings.use(columns, lookup ? 'Lookup' : 'Any');
 }
 
 function isOneGuess(side: Lineage, other: Lineage): boolean {

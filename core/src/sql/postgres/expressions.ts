@@ -50,6 +50,11 @@ export type Handlers = {
 /** Analyzes an expression; undefined stands for none. */
 export function analyzeExpression(run: Run, scope: Scope, node: Node | undefined): Lineage {
   if (node === undefined) return constantLineage(unknownType);
+  if ('A_Const' in node) {
+    // Nothing stands in it that `sweep` would look at.
+    run.budget.spend(1);
+    return constantLineage(constantType(node.A_Const));
+  }
   const tag = tagOf(node);
   const jsonHandler = handlers[tag] === undefined ? jsonHandlers[tag] : undefined;
   const handler = (handlers[tag] ?? jsonHandler) as
@@ -69,7 +74,7 @@ export function analyzeExpression(run: Run, scope: Scope, node: Node | undefined
 
 /** True when the tag is that of an expression. */
 export function isExpression(tag: Tag): boolean {
-  return Object.hasOwn(handlers, tag) || Object.hasOwn(jsonHandlers, tag);
+  return tag === 'A_Const' || Object.hasOwn(handlers, tag) || Object.hasOwn(jsonHandlers, tag);
 }
 
 /** Analyzes each of a list. */
@@ -92,10 +97,6 @@ const handlers: Handlers = {
   ColumnRef: (run, scope, body) => analyzeColumnRef(run, scope, body),
   ParamRef: (run, _scope, body) =>
     constantLineage(run.context.parameterTypes?.[(body.number ?? 0) - 1] || unknownType),
-  A_Const: (run, _scope, body) => {
-    run.ignore(body);
-    return constantLineage(constantType(body));
-  },
   TypeCast: (run, scope, body) => analyzeCast(run, scope, body.arg, body.typeName),
   A_Expr: analyzeOperator,
   BoolExpr: (run, scope, body) => {

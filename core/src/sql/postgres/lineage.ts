@@ -26,8 +26,20 @@ const none: readonly ColumnId[] = [];
 
 /** An expression that reads no column; `typeOid` as far as it is known. */
 export function constantLineage(typeOid?: number): Lineage {
-  return typeOid === undefined ? untypedConstant : { ...untypedConstant, typeOid };
+  if (typeOid === undefined) return untypedConstant;
+  let lineage = constants.get(typeOid);
+  if (lineage === undefined) {
+    lineage = { ...untypedConstant, typeOid };
+    // Parameters may be of the owner's types, of which there may be any number over time.
+    if (typeOid < firstUserOid) constants.set(typeOid, lineage);
+  }
+  return lineage;
 }
+
+/** What initdb made has an OID below this. */
+const firstUserOid = 16384;
+/** Long lists are mostly of one type. */
+const constants = new Map<number, Lineage>();
 
 const untypedConstant: Lineage = {
   values: none,
