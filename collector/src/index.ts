@@ -48,8 +48,6 @@ export interface Collector {
   readonly url: string;
   /** For a recorder in the same process: what HTTP would do, without HTTP. */
   readonly transport: ShipTransport;
-  /** Ships events as `POST /v1/sessions/{id}/events` would; resolves with what is acknowledged. */
-  ship(session: string, lines: readonly string[]): Promise<number>;
   /** Whether the record can be written. */
   ready(): Promise<boolean>;
   /** PEM: shown in later handshakes. Only of a collector that was started with one. */
@@ -149,7 +147,6 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   return {
     url: addressOf(options, server.server.address()),
     transport,
-    ship: (session, lines) => transport.ship(session, lines, new AbortController().signal),
     ready: () => ingest.ready(),
     useCertificate: (certificate) =>
       (server.server as unknown as HttpsServer).setSecureContext({

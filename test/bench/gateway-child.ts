@@ -14,7 +14,6 @@ import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import { createLogger } from '@chaperone/runtime/logging/logger.ts';
 import { createRegistry, recorderMetricsFor } from '@chaperone/runtime/metrics/metrics.ts';
 import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
-import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { Gateway } from '@chaperone/sidecar/gateway.ts';
 import type { ListenAddress } from '@chaperone/sidecar/listener.ts';
 import { ProxyMetrics } from '@chaperone/sidecar/metrics.ts';
@@ -84,7 +83,7 @@ const metrics = recorderMetricsFor(registry);
 const recorder = createRecorder({
   directory: settings.spool,
   transport: {
-    ship: (_session, lines) => Promise.resolve((JSON.parse(lines.at(-1)!) as ShippedEvent).seq),
+    ship: (events) => Promise.resolve(events.lastSeq),
     putRecording: () => Promise.resolve(),
     putSnapshot: () => Promise.resolve(),
   },

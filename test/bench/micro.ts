@@ -10,7 +10,6 @@ import { mask } from '@chaperone/core/testing/policy-fixtures.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import type { SpoolRecorder } from '@chaperone/runtime/recorder/options.ts';
 import { createRecorder } from '@chaperone/runtime/recorder/recorder.ts';
-import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { corpus } from './corpus.ts';
 import { decideText, freshContext, masks, timeEach } from './deciding.ts';
 import { type Goal, goals } from './goals.ts';
@@ -128,7 +127,7 @@ export async function micro(): Promise<Figure[]> {
   const recorder = createRecorder({
     directory: join(directory, 'spool'),
     transport: {
-      ship: (_session, lines) => Promise.resolve((JSON.parse(lines.at(-1)!) as ShippedEvent).seq),
+      ship: (events) => Promise.resolve(events.lastSeq),
       putRecording: () => Promise.resolve(),
       putSnapshot: () => Promise.resolve(),
     },

@@ -13,20 +13,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseBatch } from '@chaperone/collector/ingest/batch.ts';
+import { parseBatch, parseFrames } from '@chaperone/collector/ingest/batch.ts';
 import { defaultIngestLimits } from '@chaperone/collector/ingest/limits.ts';
 import { bodies, uuid } from '@chaperone/collector/testing/events.ts';
 import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
 import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
+import { EventBatch } from '@chaperone/runtime/recorder/event-batch.ts';
 import { EventWriter } from '@chaperone/runtime/recorder/event-writer.ts';
-import {
-  type Frame,
-  FrameBatch,
-  readFrame,
-  segmentHeader,
-} from '@chaperone/runtime/recorder/frame.ts';
-import { encodeShipped } from '@chaperone/runtime/recorder/shipper.ts';
+import { FrameBatch, segmentHeader } from '@chaperone/runtime/recorder/frame.ts';
 import { Spool } from '@chaperone/runtime/recorder/spool.ts';
 import { SpoolReader } from '@chaperone/runtime/recorder/spool-reader.ts';
 import { expect } from '@jest/globals';
@@ -120,15 +115,12 @@ function harm(path: string, change: Damage): number {
   return Math.min(bytes.length, after.length);
 }
 
-const told = ({ seq, line, parts }: Frame): string =>
-  [seq, line, ...parts.flatMap(({ name, salt, content }) => [name, salt, content])]
-    .map((one) => (typeof one === 'object' ? Buffer.from(one).toString('latin1') : one))
-    .join(' ');
-
-/** The contents of the parts that the collector takes, sent as the shipper does. */
-function taken(frame: Frame): readonly string[] {
-  const [event] = parseBatch(encodeShipped(frame), session, defaultIngestLimits);
-  return event!.parts.map(({ content }) => content);
+/** The contents of the parts that the collector takes, whichever way they are sent. */
+function taken(events: EventBatch): readonly string[] {
+  const fromFrames = parseFrames(events.frames(), session, defaultIngestLimits);
+  const [fromJson] = parseBatch(events.lines()[0]!, session, defaultIngestLimits);
+  expect(JSON.stringify(fromFrames)).toBe(JSON.stringify([fromJson]));
+  return fromJson!.parts.map(({ content }) => content);
 }
 
 const sent = ({ statement, parameters, result }: EventParts): readonly string[] => [
@@ -161,9 +153,10 @@ fuzz(
           [];
         for (const [index, { body, parts }] of list.entries()) {
           writer.write(batch, session, sessionBytes, index + 1, body, parts);
-          const frame = readFrame(batch.buffer, 0, batch.length)!;
-          expect(taken(frame)).toEqual(sent(parts));
-          const text = told(frame);
+          const event = new EventBatch(session, batch.buffer);
+          event.add(0, batch.length);
+          expect(taken(event)).toEqual(sent(parts));
+          const text = event.lines()[0]!;
           writing.append(batch.buffer, batch.length);
           batch.clear();
           const segment = writing.segments.length - 1;
@@ -202,7 +195,7 @@ fuzz(
         for (let position = 0; position < spool.written; ) {
           const next = await reader.read(position);
           expect(next!.end).toBeGreaterThan(position);
-          read.push(...next!.frames.map(told));
+          read.push(...next!.events.flatMap((events) => events.lines()));
           if (next!.unreadable !== undefined) unreadable += 1;
           position = next!.end;
         }

@@ -9,7 +9,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { bodies, ndjson, shipped, uuid } from '@chaperone/collector/testing/events.ts';
 import { chunkKinds } from '@chaperone/core/events/recording.ts';
+import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { manualClock } from '@chaperone/runtime/clock.ts';
+import { FrameBatch, framesMediaType } from '@chaperone/runtime/recorder/frame.ts';
+import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { TestCollector } from '../support/collector.ts';
 
@@ -20,6 +23,21 @@ const newSession = () => uuid(0x1000 + ++next);
 function chunk(content: Uint8Array, kind: number = chunkKinds.data) {
   const bytes = Buffer.concat([randomBytes(16), Buffer.of(kind), content]);
   return { bytes, digest: hash('sha256', bytes, 'hex') };
+}
+
+/** The same as `ndjson`, as frames of the spool. */
+function frames(events: readonly ShippedEvent[], session: string): Buffer {
+  const batch = new FrameBatch();
+  for (const { seq, line, parts } of events) {
+    batch.begin(uuidToBytes(session), seq);
+    for (const { name, salt, content } of parts) {
+      const bytes = Buffer.from(content);
+      batch.part(name, Buffer.from(salt, 'base64'), 0, bytes, 0, bytes.length);
+    }
+    batch.text(line);
+    batch.end();
+  }
+  return batch.buffer.subarray(0, batch.length);
 }
 
 function isRunning(child: ChildProcess): boolean {
@@ -51,9 +69,10 @@ describe('a collector', () => {
 
   describe('ingest', () => {
     test.each([
-      ['gzip', gzipSync],
-      ['zstd', zstdCompressSync],
-    ] as const)('gives back exactly what was shipped as %s', async (encoding, compress) => {
+      ['NDJSON, gzip', gzipSync, ndjson, 'application/x-ndjson'],
+      ['NDJSON, zstd', zstdCompressSync, ndjson, 'application/x-ndjson'],
+      ['frames, zstd', zstdCompressSync, frames, framesMediaType],
+    ] as const)('gives back exactly what was shipped as %s', async (name, compress, form, type) => {
       const session = newSession();
       const batch = [
         shipped(session, 1, bodies.opened()),
@@ -62,8 +81,9 @@ describe('a collector', () => {
           parameters: '["1",null]',
         }),
       ];
-      const zipped = new Uint8Array(compress(ndjson(batch)));
-      const answer = await server.post(session, zipped, { 'content-encoding': encoding });
+      const zipped = new Uint8Array(compress(form(batch, session)));
+      const headers = { 'content-encoding': name.split(', ')[1]!, 'content-type': type };
+      const answer = await server.post(session, zipped, headers);
       expect([answer.status, await answer.json()]).toEqual([200, { acknowledged: 2 }]);
       const found = await events(session);
       expect(found.map(({ line }) => line)).toEqual(batch.map(({ line }) => line));

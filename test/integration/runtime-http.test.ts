@@ -10,6 +10,7 @@ import { startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
 import { Readiness } from '@chaperone/runtime/http/readiness.ts';
 import { createRegistry } from '@chaperone/runtime/metrics/metrics.ts';
 import { httpTransport } from '@chaperone/runtime/recorder/http-transport.ts';
+import { batchOf, someSession } from '@chaperone/runtime/recorder/testing.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 
 const clock = systemClock();
@@ -98,26 +99,27 @@ describe('httpTransport', () => {
     return made;
   };
 
-  test.each([false, true])('ships NDJSON with the token (UNIX socket: %j)', async (unix) => {
+  test.each([false, true])('ships frames with the token (UNIX socket: %j)', async (unix) => {
     const directory = mkdtempSync(join(tmpdir(), 'ship-'));
     closing.push(() => rmSync(directory, { recursive: true }));
     let seen: unknown;
     const url = await serve(
       async (request, response) => {
         const { authorization, 'content-type': type } = request.headers;
-        const text = zstdDecompressSync(await readAll(request)).toString();
-        seen = [request.method, request.url, authorization, type, text];
+        const frames = zstdDecompressSync(await readAll(request));
+        seen = [request.method, request.url, authorization, type, frames];
         response.end('{"acknowledged":2}');
       },
       unix ? join(directory, 's') : undefined,
     );
-    expect(await transport(url).ship('s-1', ['{"seq":1}', '{"seq":2}'], signal)).toBe(2);
+    const events = batchOf(someSession, [1, 2]);
+    expect(await transport(url).ship(events, signal)).toBe(2);
     expect(seen).toEqual([
       'POST',
-      '/v1/sessions/s-1/events',
+      `/v1/sessions/${someSession}/events`,
       'Bearer ingest-token',
-      'application/x-ndjson',
-      '{"seq":1}\n{"seq":2}\n',
+      'application/vnd.chaperone.frames',
+      events.frames(),
     ]);
   });
 
@@ -133,7 +135,7 @@ describe('httpTransport', () => {
     [503, 'ChaperoneError', 'CHP-6009'],
   ])('an answer of %i is a %s', async (status, name, code) => {
     const url = await serve((_request, response) => response.writeHead(status).end());
-    const shipped = transport(url).ship('s', ['{}'], signal);
+    const shipped = transport(url).ship(batchOf(someSession, [1]), signal);
     await expect(shipped).rejects.toMatchObject({ code });
     await expect(shipped.catch((error: Error) => error.constructor.name)).resolves.toBe(name);
   });
@@ -147,7 +149,7 @@ describe('httpTransport', () => {
     '{"acknowledged":1.5}',
   ])('%j acknowledges nothing', async (body) => {
     const url = await serve((_request, response) => response.end(body));
-    await expect(transport(url).ship('s', ['{}'], signal)).rejects.toMatchObject({
+    await expect(transport(url).ship(batchOf(someSession, [1]), signal)).rejects.toMatchObject({
       code: 'CHP-6009',
     });
   });

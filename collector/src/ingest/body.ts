@@ -77,7 +77,7 @@ async function readDecompressed(
   body: Readable,
   decompressor: Decompressor,
   maxBytes: number,
-  maxTextBytes: number,
+  maxDecodedBytes: number,
 ): Promise<Buffer> {
   let arrived = 0;
   const bytes = await collect(headers, maxBytes, (into) =>
@@ -87,7 +87,7 @@ async function readDecompressed(
         arrived = count;
       }),
       decompressor,
-      capped(maxTextBytes),
+      capped(maxDecodedBytes),
       into,
     ),
   );
@@ -98,25 +98,27 @@ async function readDecompressed(
 }
 
 /**
- * The whole body as text, decompressed as Content-Encoding says. At most `maxBytes` arrive and at most
- * `maxTextBytes` come out of the decompressor. Throws Problems: 413, 415, and 400 for bytes that are not what
- * their encoding says or not UTF-8.
+ * The whole body, decompressed as Content-Encoding says. At most `maxBytes` arrive and at most `maxDecodedBytes`
+ * come out of the decompressor. Throws Problems: 413, 415, and 400 for bytes that are not what their encoding says.
  */
-export async function readText(
+export async function readDecoded(
   headers: IncomingHttpHeaders,
   body: Readable,
   maxBytes: number,
-  maxTextBytes: number,
-): Promise<string> {
+  maxDecodedBytes: number,
+): Promise<Buffer> {
   const encoding = headers['content-encoding'] ?? 'identity';
   const decompress = decompressors.get(encoding);
   if (decompress === undefined && encoding !== 'identity') {
     throw new Problem(415, 'CHP-6001', 'the content encoding is not zstd, gzip or identity');
   }
-  const bytes =
-    decompress === undefined
-      ? await readBytes(headers, body, Math.min(maxBytes, maxTextBytes))
-      : await readDecompressed(headers, body, decompress(), maxBytes, maxTextBytes);
+  return decompress === undefined
+    ? readBytes(headers, body, Math.min(maxBytes, maxDecodedBytes))
+    : readDecompressed(headers, body, decompress(), maxBytes, maxDecodedBytes);
+}
+
+/** The text of a body. Throws a 400 for bytes that are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (error) {

@@ -1,7 +1,6 @@
-import { isUuid } from '@chaperone/core/events/uuid.ts';
 import { ShipRefused, type ShipTransport } from '@chaperone/runtime/recorder/transport.ts';
-import { Problem, toProblem } from '../http/problem.ts';
-import { type BatchLimits, parseEvents } from './batch.ts';
+import { toProblem } from '../http/problem.ts';
+import { type BatchLimits, parseFrames } from './batch.ts';
 import type { Ingest } from './ingest.ts';
 
 /** The same refusal will meet the same bytes again. */
@@ -35,10 +34,10 @@ export function localTransport(
   answered: (status: number) => void,
 ): ShipTransport {
   return {
-    ship: (session, lines) =>
+    ship: (batch) =>
       refusing(async () => {
-        if (!isUuid(session)) throw new Problem(400, 'CHP-6001', 'the session is not a UUID');
-        const events = parseEvents(lines, session, limits);
+        const { session } = batch;
+        const events = parseFrames(batch.frames(), session, limits, true);
         return (await ingest.append(source, session, events)).acknowledged;
       }, answered),
     putRecording: (sha256, zstd) =>

@@ -1,12 +1,13 @@
 import type { Readable } from 'node:stream';
 import { isUuid } from '@chaperone/core/events/uuid.ts';
+import { framesMediaType } from '@chaperone/runtime/recorder/frame.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { type AuthorizeIngest, bearerToken, type IngestPrincipal } from '../http/access.ts';
 import { Problem } from '../http/problem.ts';
 import { Slots } from '../http/slots.ts';
 import { ownSource } from '../record/own-record.ts';
-import { parseBatch } from './batch.ts';
-import { readBytes, readText } from './body.ts';
+import { parseBatch, parseFrames } from './batch.ts';
+import { decodeUtf8, readBytes, readDecoded } from './body.ts';
 import type { Ingest } from './ingest.ts';
 import type { IngestLimits } from './limits.ts';
 import { maxCompressedBytes } from './recordings.ts';
@@ -27,7 +28,12 @@ export function ingestRoutes(
   limits: IngestLimits,
 ): void {
   server.removeAllContentTypeParsers();
-  const types = ['application/x-ndjson', 'application/octet-stream', 'application/json'];
+  const types = [
+    'application/x-ndjson',
+    framesMediaType,
+    'application/octet-stream',
+    'application/json',
+  ];
   server.addContentTypeParser(types, (_request, body, done) => done(null, body));
   const batches = new Slots(limits.concurrentBatches);
   const recordings = new Slots(limits.concurrentRecordings);
@@ -45,24 +51,29 @@ export function ingestRoutes(
     principals.set(request, principal);
   });
 
-  const expectType = (request: FastifyRequest, type: string) => {
-    if (request.headers['content-type']?.split(';', 1)[0]?.trim() !== type) {
-      throw new Problem(415, 'CHP-6001', `the content type is not ${type}`);
+  const expectType = (request: FastifyRequest, ...expected: string[]): string => {
+    const type = request.headers['content-type']?.split(';', 1)[0]?.trim() ?? '';
+    if (!expected.includes(type)) {
+      throw new Problem(415, 'CHP-6001', `the content type is not ${expected.join(' or ')}`);
     }
+    return type;
   };
 
   server.post<{ Params: { id: string }; Body: Readable }>(
     '/v1/sessions/:id/events',
     async (request) => {
       const { id } = request.params;
-      expectType(request, 'application/x-ndjson');
+      const type = expectType(request, 'application/x-ndjson', framesMediaType);
       if (!isUuid(id)) throw new Problem(400, 'CHP-6001', 'the session is not a UUID');
       return batches.run(async () => {
-        const text = await readText(
+        const bytes = await readDecoded(
           ...([request.headers, request.body] as const),
           ...([limits.maxBodyBytes, limits.maxBatchBytes] as const),
         );
-        const events = parseBatch(text, id, limits);
+        const events =
+          type === framesMediaType
+            ? parseFrames(bytes, id, limits)
+            : parseBatch(decodeUtf8(bytes), id, limits);
         const { source } = principals.get(request)!;
         const { acknowledged } = await ingest.append(source, id, events);
         return { acknowledged };
@@ -95,11 +106,11 @@ export function ingestRoutes(
     async (request, reply) => {
       expectType(request, 'application/json');
       await batches.run(async () => {
-        const text = await readText(
+        const bytes = await readDecoded(
           ...([request.headers, request.body] as const),
           ...([limits.maxBodyBytes, limits.maxBatchBytes] as const),
         );
-        await ingest.putSnapshot(request.params.digest, text);
+        await ingest.putSnapshot(request.params.digest, decodeUtf8(bytes));
       });
       return reply.code(204).send();
     },

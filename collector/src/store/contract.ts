@@ -1,9 +1,9 @@
 import type { ShippedEvent } from '@chaperone/runtime/recorder/transport.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { checkEvent } from '../ingest/batch.ts';
+import { parseBatch } from '../ingest/batch.ts';
 import { defaultIngestLimits } from '../ingest/limits.ts';
-import { bodies, shipped, startUs, uuid } from '../testing/events.ts';
+import { bodies, ndjson, shipped, startUs, uuid } from '../testing/events.ts';
 import type { AppendResult, EventFilter, PageRequest, ReadScope, Store } from './types.ts';
 import { ForeignSessionError } from './types.ts';
 
@@ -21,7 +21,7 @@ function append(
   source = 'one',
   receivedMs = 1000,
 ): Promise<AppendResult> {
-  const checked = events.map((event, at) => checkEvent(event, session, defaultIngestLimits, at));
+  const checked = parseBatch(ndjson(events), session, defaultIngestLimits);
   return store.append({ source, session, receivedMs, events: checked });
 }
 

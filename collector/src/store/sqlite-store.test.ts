@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, describe, expect, test } from '@jest/globals';
-import { checkEvent } from '../ingest/batch.ts';
+import { parseBatch } from '../ingest/batch.ts';
 import { defaultIngestLimits } from '../ingest/limits.ts';
-import { bodies, shipped, uuid } from '../testing/events.ts';
+import { bodies, ndjson, shipped, uuid } from '../testing/events.ts';
 import { storeContract } from './contract.ts';
 import { schemaSteps } from './schema.ts';
 import { SqliteStore } from './sqlite-store.ts';
@@ -22,7 +22,7 @@ describe('the contract', () => storeContract(async () => new SqliteStore(':memor
 const session = uuid(1);
 function batch(seq: number, statement: string) {
   const event = shipped(session, seq, bodies.decided(), { statement });
-  const events = [checkEvent(event, session, defaultIngestLimits, 0)];
+  const events = parseBatch(ndjson([event]), session, defaultIngestLimits);
   return { source: 'one', session, receivedMs: 1000, events };
 }
 
@@ -188,7 +188,7 @@ describe('a record of an earlier version', () => {
     for (const seq of [2, 3]) {
       const store = new SqliteStore(path);
       const completed = shipped(session, seq, bodies.completed(1), { result: 'cm93cw==' });
-      const events = [checkEvent(completed, session, defaultIngestLimits, 0)];
+      const events = parseBatch(ndjson([completed]), session, defaultIngestLimits);
       const appended = await store.append({ source: 'one', session, receivedMs: 1000, events });
       expect(appended).toMatchObject({ acknowledged: seq, stored: 1 });
       const page = { order: 'oldest', limit: 10, maxBytes: 1 << 20 } as const;

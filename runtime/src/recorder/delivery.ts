@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import type { FillRandom } from '@chaperone/core/events/random.ts';
 import type { Clock } from '../clock.ts';
 import type { ChunkStore } from './chunk-store.ts';
+import type { EventBatch } from './event-batch.ts';
 import type { RecorderLogger } from './options.ts';
-import type { Notice } from './program-log.ts';
 import { type LeftRange, Shipper, type ShipperOptions } from './shipper.ts';
 import type { SnapshotFiles } from './snapshot-files.ts';
 import type { Spool } from './spool.ts';
@@ -27,7 +27,7 @@ export interface DeliveryOptions
   /** To be recorded as a SpoolState event. */
   readonly report: (detail: string) => void;
   /** Events that tell the collector which others it will not get. */
-  readonly leftNotice: (ranges: readonly LeftRange[]) => Notice;
+  readonly leftNotice: (ranges: readonly LeftRange[]) => EventBatch;
 }
 
 /** Of the time that closing may take, what the announcement of a gap has at most. */
@@ -74,7 +74,7 @@ export class Delivery {
       onShipped: options.onShipped,
       gapNotice: options.gapNotice,
       onFailure,
-      onRefused: (session, events, cause) => this.#putAside(session, events, cause),
+      onRefused: (events, cause) => this.#putAside(events, cause),
       onUnreadable: (bytes, cause) => {
         logger.error({ code: 'CHP-4008', bytes, cause }, 'events could not be read back');
         options.report(`${bytes} bytes of the spool could not be read back: ${cause}`);
@@ -164,13 +164,16 @@ export class Delivery {
   }
 
   /** Whether the relay, or the collector, took it. */
-  async #announce(relay: RelayTransport, notice: Notice, signal: AbortSignal): Promise<boolean> {
+  async #announce(
+    relay: RelayTransport,
+    notice: EventBatch,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const { transport, clock } = this.#options;
     while (!signal.aborted) {
-      const { session, events } = notice;
       const isTaken = await relay
-        .announce(session, events, signal)
-        .catch(() => transport.ship(session, events, signal))
+        .announce(notice, signal)
+        .catch(() => transport.ship(notice, signal))
         .then(
           () => true,
           () => false,
@@ -188,14 +191,15 @@ export class Delivery {
     return false;
   }
 
-  /** Kept in the form in which it was sent, one file a session. A failure here is tried again by the shipper. */
-  #putAside(session: string, events: readonly string[], cause: Error): void {
+  /** Kept as JSON, one file a session. A failure here is tried again by the shipper. */
+  #putAside(events: EventBatch, cause: Error): void {
     const { spool, logger, report } = this.#options;
+    const { session, count } = events;
     const path = join(this.#rejectedDirectory, `${session}.ndjson`);
-    const text = `${events.join('\n')}\n`;
+    const text = `${events.lines().join('\n')}\n`;
     appendFileSync(path, text, { mode: 0o600, flush: true });
     spool.otherBytes += Buffer.byteLength(text);
     logger.error({ code: 'CHP-4009', session, err: cause, path }, 'the collector refused events');
-    report(`the collector refused ${events.length} events of session ${session}: ${cause.message}`);
+    report(`the collector refused ${count} events of session ${session}: ${cause.message}`);
   }
 }

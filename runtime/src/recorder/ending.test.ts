@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { type ManualClock, manualClock } from '../clock.ts';
+import type { EventBatch } from './event-batch.ts';
 import { MemoryReceiver } from './memory-receiver.ts';
 import type { RecorderOptions, SpoolRecorder } from './options.ts';
 import { createRecorder } from './recorder.ts';
@@ -21,14 +22,14 @@ class TestRelay implements RelayTransport {
   readonly taken = new MemoryReceiver();
   refuses: (what: 'Events' | 'Gap') => boolean = () => false;
 
-  async handOver(session: string, lines: readonly string[]): Promise<void> {
+  async handOver(events: EventBatch): Promise<void> {
     if (this.refuses('Events')) throw new Error('full');
-    await this.taken.ship(session, lines);
+    await this.taken.ship(events);
   }
 
-  async announce(session: string, lines: readonly string[]): Promise<void> {
+  async announce(events: EventBatch): Promise<void> {
     if (this.refuses('Gap')) throw new Error('full');
-    await this.taken.ship(session, lines);
+    await this.taken.ship(events);
   }
 
   async handOverSnapshot(digest: string, content: Uint8Array): Promise<void> {
@@ -125,7 +126,7 @@ test('a collector that is away: the relay gets what it lacks, at once, and it st
 
 test('a collector that does not answer is given up after a second', async () => {
   let asked = 0;
-  collector.ship = (_session, _lines, signal?: AbortSignal) => {
+  collector.ship = (_events, signal?: AbortSignal) => {
     asked += 1;
     return new Promise((_resolve, reject) => {
       signal?.addEventListener('abort', () => reject(signal.reason as Error));

@@ -1,7 +1,6 @@
 import {
   encodeBody,
   encodeEnvelope,
-  encodeLine,
   encodeTail,
   type LineHeader,
 } from '@chaperone/core/events/encode.ts';
@@ -9,9 +8,10 @@ import { encodeParameters, PartSealer } from '@chaperone/core/events/parts.ts';
 import type { FillRandom } from '@chaperone/core/events/random.ts';
 import { MicrosecondTime } from '@chaperone/core/events/time.ts';
 import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
-import { UuidGenerator } from '@chaperone/core/events/uuid.ts';
+import { UuidGenerator, uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import type { Clock } from '../clock.ts';
-import type { FrameBatch } from './frame.ts';
+import { EventBatch } from './event-batch.ts';
+import { FrameBatch } from './frame.ts';
 
 /** Longest content of a part, in bytes; the line says when one was cut. */
 export const maxPartBytes = 1024 * 1024;
@@ -36,9 +36,18 @@ export class EventWriter {
     return this.#ids.next(this.#clock.nowUs());
   }
 
-  /** The metadata line of an event without parts. */
-  line(session: string, seq: number, body: EventBody): string {
-    return encodeLine(this.#header(session, seq), body, '', '');
+  /** A session that consists of these events. */
+  session(bodies: readonly EventBody[]): EventBatch {
+    const id = this.newId();
+    const batch = new FrameBatch();
+    const bounds = bodies.map((body, at) => {
+      const start = batch.length;
+      this.write(batch, id, uuidToBytes(id), at + 1, body, undefined);
+      return [start, batch.length] as const;
+    });
+    const events = new EventBatch(id, batch.buffer);
+    for (const [start, end] of bounds) events.add(start, end);
+    return events;
   }
 
   /** Adds one event to the batch, or throws and leaves it as it was. `sessionBytes`: the 16 bytes of `session`. */

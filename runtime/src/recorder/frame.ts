@@ -11,6 +11,8 @@ import { uuidFromBytes } from '@chaperone/core/events/uuid.ts';
  */
 export const segmentHeader: Uint8Array = Buffer.from('CHPSPL1\n', 'latin1');
 export const frameHeaderBytes = 8;
+/** Media type of frames one behind the other, without a segment's header: how they are shipped. */
+export const framesMediaType = 'application/vnd.chaperone.frames';
 const fixedPayloadBytes = 16 + 6 + 1;
 /** No frame is longer: a length beyond it is damage. Two parts of 1 MiB and a line fit several times. */
 export const maxFrameBytes = 8 * 1024 * 1024;

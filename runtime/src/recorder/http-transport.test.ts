@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
 import { systemClock } from '../clock.ts';
 import { httpTransport } from './http-transport.ts';
+import { batchOf, someSession } from './testing.ts';
 import { ShipRefused } from './transport.ts';
 
 let server: Server | undefined;
@@ -18,7 +19,7 @@ async function shipTo(status: number): Promise<unknown> {
     clock: systemClock(),
   });
   try {
-    return await transport.ship('s', ['{}'], new AbortController().signal);
+    return await transport.ship(batchOf(someSession, [1]), new AbortController().signal);
   } catch (error) {
     return error;
   } finally {

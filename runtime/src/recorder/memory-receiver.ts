@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { zstdDecompressSync } from 'node:zlib';
+import type { EventBatch } from './event-batch.ts';
 import type { ShippedEvent, ShipTransport } from './transport.ts';
 
 /**
@@ -24,12 +25,15 @@ export class MemoryReceiver implements ShipTransport {
   /** Throws to lose the answer, after everything is taken. */
   after: () => void | Promise<void> = () => {};
 
-  async ship(session: string, lines: readonly string[]): Promise<number> {
+  async ship(batch: EventBatch, _signal?: AbortSignal): Promise<number> {
+    const { session } = batch;
     this.calls += 1;
     await this.before();
     const events = this.sessions.get(session) ?? new Map<number, ShippedEvent>();
     this.sessions.set(session, events);
-    for (const line of lines) this.#take(session, events, JSON.parse(line) as ShippedEvent);
+    for (const line of batch.lines()) {
+      this.#take(session, events, JSON.parse(line) as ShippedEvent);
+    }
     await this.after();
     return this.acknowledged(session);
   }

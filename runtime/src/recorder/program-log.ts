@@ -1,5 +1,6 @@
 import type { EventBody, ProgramEvent, RecordGap } from '@chaperone/core/events/types.ts';
 import type { Clock, Timer } from '../clock.ts';
+import type { EventBatch } from './event-batch.ts';
 import type { EventWriter } from './event-writer.ts';
 import type { RecorderLogger } from './options.ts';
 import type { SpoolDamage } from './recover.ts';
@@ -17,12 +18,6 @@ export interface ProgramLogOptions {
   readonly writer: EventWriter;
   /** The session of this process. */
   readonly session: RecordedSession;
-}
-
-/** Events of a session of their own, in the form that transports take. */
-export interface Notice {
-  readonly session: string;
-  readonly events: readonly string[];
 }
 
 /** What a program records of itself: start, stop, the state of its spool, and heartbeats. */
@@ -70,7 +65,7 @@ export class ProgramLog {
   }
 
   /** Two events in a session of their own, so that they can go out before everything that waits. */
-  gapNotice(ofSession: string, from: number, to: number): Notice {
+  gapNotice(ofSession: string, from: number, to: number): EventBatch {
     this.#options.logger.error({ session: ofSession, from, to }, 'the collector misses events');
     return this.#notice(`events ${from} to ${to} of session ${ofSession} are gone`, [
       { ofSession, from, to, reason: 'not in the spool: lost, damaged or refused earlier' },
@@ -78,7 +73,7 @@ export class ProgramLog {
   }
 
   /** The same of events that nobody took before the program had to end. */
-  leftNotice(ranges: readonly LeftRange[]): Notice {
+  leftNotice(ranges: readonly LeftRange[]): EventBatch {
     return this.#notice(
       `events of ${ranges.length} sessions were not taken before the program ended`,
       ranges.map(({ session: ofSession, from, to }) => ({
@@ -90,17 +85,13 @@ export class ProgramLog {
     );
   }
 
-  #notice(detail: string, gaps: readonly Omit<RecordGap, 'type'>[]): Notice {
-    const { writer } = this.#options;
-    const session = writer.newId();
+  /** Events in a session of their own. */
+  #notice(detail: string, gaps: readonly Omit<RecordGap, 'type'>[]): EventBatch {
     const bodies: EventBody[] = [
       this.#event('SpoolState', detail),
       ...gaps.map((gap) => ({ type: 'RecordGap' as const, ...gap })),
     ];
-    const events = bodies.map((body, at) =>
-      JSON.stringify({ seq: at + 1, line: writer.line(session, at + 1, body), parts: [] }),
-    );
-    return { session, events };
+    return this.#options.writer.session(bodies);
   }
 
   #event(type: ProgramEvent['type'], detail?: string): ProgramEvent {

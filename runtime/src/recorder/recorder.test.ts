@@ -208,8 +208,8 @@ test('a refused session is put aside and does not hold up the others', async () 
   const recorder = start({ transport: receiver });
   const [bad, good] = [recorder.openSession(), recorder.openSession()];
   const ship = receiver.ship.bind(receiver);
-  receiver.ship = (id, lines) =>
-    id === bad.id ? Promise.reject(new ShipRefused('unknown version')) : ship(id, lines);
+  receiver.ship = (events) =>
+    events.session === bad.id ? Promise.reject(new ShipRefused('unknown version')) : ship(events);
   bad.append(leased('x'));
   good.append(leased('y'));
   expect(await durable(recorder, 'Collector')).toBe('durable');

@@ -1,15 +1,10 @@
 import { expect, test } from '@jest/globals';
 import { manualClock } from '../clock.ts';
-import type { Frame } from './frame.ts';
 import { Shipper } from './shipper.ts';
 import type { SpoolBatch, SpoolReader } from './spool-reader.ts';
+import { batchOf, someSession } from './testing.ts';
 
-const frame = (seq: number): Frame => ({
-  session: 's',
-  seq,
-  line: Buffer.from(`{"seq":${seq}}`),
-  parts: [],
-});
+const notices = '019a0000-0000-7000-8000-000000000002';
 
 /** A shipper of one batch, whose receiver answers with `answers` in turn. */
 function shipping(seqs: readonly number[], answers: readonly number[]) {
@@ -17,14 +12,15 @@ function shipping(seqs: readonly number[], answers: readonly number[]) {
   const done: number[] = [];
   const failures: string[] = [];
   let next = 0;
-  const batch: SpoolBatch = { frames: seqs.map(frame), end: 100 };
+  const batch: SpoolBatch = { events: [batchOf(someSession, seqs)], end: 100 };
   const shipper = new Shipper({
     reader: { read: async () => batch } as unknown as SpoolReader,
     written: () => 100,
     transport: {
-      async ship(session, lines) {
-        calls.push([session, lines.map((line) => JSON.parse(line).seq)]);
-        return session === 'notice' ? 1 : answers[next++]!;
+      async ship(events) {
+        const name = events.session === notices ? 'notice' : 's';
+        calls.push([name, events.lines().map((line) => JSON.parse(line).seq)]);
+        return name === 'notice' ? 1 : answers[next++]!;
       },
       async putRecording() {},
       async putSnapshot() {},
@@ -33,10 +29,7 @@ function shipping(seqs: readonly number[], answers: readonly number[]) {
     random: () => 0,
     onAcknowledged: (position) => done.push(position),
     onRefused() {},
-    gapNotice: (_session, from, to) => ({
-      session: 'notice',
-      events: [JSON.stringify({ seq: 1, line: `${from}..${to}`, parts: [] })],
-    }),
+    gapNotice: () => batchOf(notices, [1]),
     onUnreadable() {},
     onShipped() {},
     onFailure: (cause) => failures.push((cause as Error).message),
@@ -68,7 +61,7 @@ test('a gap is announced once, and a receiver that does not go past it is asked 
     ['s', [5, 6]],
   ]);
   expect(failures).toEqual([
-    'the collector acknowledged 2 of session s, and not 5, which it was sent',
+    `the collector acknowledged 2 of session ${someSession}, and not 5, which it was sent`,
   ]);
   expect(done).toEqual([]);
 });

@@ -1,14 +1,9 @@
 import type { Clock, Timer } from '../clock.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import { Backoff } from './backoff.ts';
-import type { Frame } from './frame.ts';
+import type { EventBatch } from './event-batch.ts';
 import type { SpoolBatch, SpoolReader } from './spool-reader.ts';
-import {
-  type RelayTransport,
-  type ShippedEvent,
-  ShipRefused,
-  type ShipTransport,
-} from './transport.ts';
+import { type RelayTransport, ShipRefused, type ShipTransport } from './transport.ts';
 
 export interface ShipperOptions {
   readonly reader: SpoolReader;
@@ -23,13 +18,9 @@ export interface ShipperOptions {
   /** Everything before `position` is acknowledged, refused for good or unreadable. */
   readonly onAcknowledged: (position: number) => void;
   /** The receiver will never take these: they must be kept elsewhere before this returns. */
-  readonly onRefused: (session: string, events: readonly string[], cause: ShipRefused) => void;
-  /** Events that tell the receiver that `from` to `to` will not come: a session id and its events. */
-  readonly gapNotice: (
-    session: string,
-    from: number,
-    to: number,
-  ) => { readonly session: string; readonly events: readonly string[] };
+  readonly onRefused: (events: EventBatch, cause: ShipRefused) => void;
+  /** Events, of a session of their own, that tell the receiver that `from` to `to` of `session` will not come. */
+  readonly gapNotice: (session: string, from: number, to: number) => EventBatch;
   readonly onUnreadable: (bytes: number, cause: string) => void;
   readonly onShipped: (events: number) => void;
   readonly onFailure: (cause: unknown, retryInMs: number) => void;
@@ -70,7 +61,7 @@ export class Shipper {
   readonly #finished: Promise<void>;
   #reading: Promise<unknown> | undefined;
   /** Of the batch that ends at `#batchEnd`: what nobody has taken yet. */
-  #undelivered: ReadonlyMap<string, readonly Frame[]> = new Map();
+  #undelivered: ReadonlyMap<string, EventBatch> = new Map();
   #batchEnd = 0;
   /** Once the relay has taken anything, the rest goes there, too: in order, and not taken for lost before it. */
   #relaying = false;
@@ -122,16 +113,16 @@ export class Shipper {
   async left(signal: AbortSignal): Promise<LeftRange[]> {
     await this.#reading;
     const ranges = new Map<string, LeftRange>();
-    const add = ({ session, seq }: Frame): void => {
-      const { from, events } = ranges.get(session) ?? { from: seq, events: 0 };
-      ranges.set(session, { session, from, to: seq, events: events + 1 });
+    const add = ({ session, firstSeq, lastSeq, count }: EventBatch): void => {
+      const { from, events } = ranges.get(session) ?? { from: firstSeq, events: 0 };
+      ranges.set(session, { session, from, to: lastSeq, events: events + count });
     };
-    for (const frames of this.#undelivered.values()) frames.forEach(add);
+    for (const events of this.#undelivered.values()) add(events);
     let position = Math.max(this.#position, this.#batchEnd);
     while (position < this.#options.written() && !signal.aborted) {
       const batch = await this.#options.reader.read(position);
       if (batch === undefined) break;
-      batch.frames.forEach(add);
+      for (const events of batch.events) add(events);
       position = batch.end;
     }
     return [...ranges.values()];
@@ -178,12 +169,7 @@ export class Shipper {
 
   /** Returns once the batch is acknowledged, or on abort. */
   async #deliver(batch: SpoolBatch): Promise<void> {
-    const sessions = new Map<string, Frame[]>();
-    for (const frame of batch.frames) {
-      const frames = sessions.get(frame.session);
-      if (frames === undefined) sessions.set(frame.session, [frame]);
-      else frames.push(frame);
-    }
+    const sessions = new Map(batch.events.map((events) => [events.session, events]));
     this.#undelivered = sessions;
     this.#batchEnd = batch.end;
     while (sessions.size > 0 && !this.#abort.signal.aborted) {
@@ -228,17 +214,18 @@ export class Shipper {
   }
 
   /** Sends each session once; those acknowledged leave the map. The first failure, if any. */
-  async #attempt(sessions: Map<string, Frame[]>): Promise<{ readonly cause: unknown } | undefined> {
-    const queue = [...sessions];
+  async #attempt(
+    sessions: Map<string, EventBatch>,
+  ): Promise<{ readonly cause: unknown } | undefined> {
+    const queue = [...sessions.values()];
     let failure: { readonly cause: unknown } | undefined;
     const worker = async (): Promise<void> => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         if (this.#abort.signal.aborted) return;
-        const [session, frames] = next;
         try {
-          const rest = await this.#ship(session, frames);
-          if (rest.length === 0) sessions.delete(session);
-          else sessions.set(session, rest);
+          const rest = await this.#ship(next);
+          if (rest === undefined) sessions.delete(next.session);
+          else sessions.set(next.session, rest);
         } catch (cause) {
           failure ??= { cause };
         }
@@ -248,30 +235,32 @@ export class Shipper {
     return failure;
   }
 
-  /** Sends frames of one session; returns those that are not acknowledged yet. */
-  async #ship(session: string, frames: readonly Frame[]): Promise<Frame[]> {
+  /** Sends events of one session; returns those that are not acknowledged yet. */
+  async #ship(events: EventBatch): Promise<EventBatch | undefined> {
     const { transport, relay, onRefused, onShipped } = this.#options;
-    const events = frames.map(encodeShipped);
+    const { session } = events;
     if (this.#relaying && relay !== undefined) {
-      await relay.handOver(session, events, this.#abort.signal);
-      this.#handedOver += frames.length;
-      return [];
+      await relay.handOver(events, this.#abort.signal);
+      this.#handedOver += events.count;
+      return undefined;
     }
     const signal = AbortSignal.any([this.#abort.signal, this.#collectorAbort.signal]);
     let acknowledged: number;
     try {
-      acknowledged = await transport.ship(session, events, signal);
+      acknowledged = await transport.ship(events, signal);
     } catch (cause) {
       if (!(cause instanceof ShipRefused)) throw cause;
-      onRefused(session, events, cause);
-      return [];
+      onRefused(events, cause);
+      return undefined;
     }
-    const rest = frames.filter(({ seq }) => !(seq <= acknowledged));
-    if (rest.length < frames.length) {
+    const isWhole = events.lastSeq <= acknowledged;
+    const rest = isWhole ? undefined : events.beyond(acknowledged);
+    const left = rest?.count ?? 0;
+    if (left < events.count) {
       this.#announced.delete(session);
       this.#taken += 1;
-      onShipped(frames.length - rest.length);
-    } else await this.#announceGap(session, acknowledged, frames[0]!.seq);
+      onShipped(events.count - left);
+    } else await this.#announceGap(session, acknowledged, events.firstSeq);
     return rest;
   }
 
@@ -287,7 +276,7 @@ export class Shipper {
       );
     }
     const notice = this.#options.gapNotice(session, Math.max(0, acknowledged) + 1, first - 1);
-    await this.#options.transport.ship(notice.session, notice.events, this.#abort.signal);
+    await this.#options.transport.ship(notice, this.#abort.signal);
     this.#announced.set(session, first);
   }
 
@@ -308,22 +297,4 @@ export class Shipper {
       }
     });
   }
-}
-
-function utf8(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-}
-
-/** A frame in the form that a transport takes. */
-export function encodeShipped(frame: Frame): string {
-  const event: ShippedEvent = {
-    seq: frame.seq,
-    line: utf8(frame.line),
-    parts: frame.parts.map(({ name, salt, content }) => ({
-      name,
-      salt: Buffer.from(salt.buffer, salt.byteOffset, salt.byteLength).toString('base64'),
-      content: utf8(content),
-    })),
-  };
-  return JSON.stringify(event);
 }

@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { FrameBatch } from './frame.ts';
 import { Spool } from './spool.ts';
 import { SpoolReader } from './spool-reader.ts';
+import type { ShippedEvent } from './transport.ts';
 
 const session = new Uint8Array(16).fill(0xab);
 
@@ -28,7 +29,10 @@ async function readAll(reader: SpoolReader, from: number, to: number): Promise<s
   while (position < to) {
     const batch = (await reader.read(position))!;
     expect(batch.unreadable).toBeUndefined();
-    lines.push(...batch.frames.map(({ seq, line }) => `${seq} ${line.length}`));
+    for (const text of batch.events.flatMap((events) => events.lines())) {
+      const { seq, line } = JSON.parse(text) as ShippedEvent;
+      lines.push(`${seq} ${line.length}`);
+    }
     position = batch.end;
   }
   return lines;

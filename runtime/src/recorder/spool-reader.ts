@@ -1,10 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { type Frame, frameHeaderBytes, readFrame, scanFrame, segmentHeader } from './frame.ts';
+import { addBySession, type EventBatch } from './event-batch.ts';
+import { frameHeaderBytes, readFrame, scanFrame, segmentHeader } from './frame.ts';
 import type { Segment, Spool } from './spool.ts';
 
 /** Events read back, and the position behind the last of them. */
 export interface SpoolBatch {
-  readonly frames: readonly Frame[];
+  /** By session, each in order. */
+  readonly events: readonly EventBatch[];
   readonly end: number;
   /** Bytes that could not be read back: they end at `end`. */
   readonly unreadable?: { readonly bytes: number; readonly cause: string };
@@ -26,8 +28,8 @@ export class SpoolReader {
   async read(position: number): Promise<SpoolBatch | undefined> {
     const recent = this.#spool.recent.read(position, this.#batchBytes);
     if (recent !== undefined) {
-      const { frames, bytes } = wholeFrames(recent, true);
-      if (bytes > 0) return { frames, end: position + bytes };
+      const { events, bytes } = wholeFrames(recent, true);
+      if (bytes > 0) return { events, end: position + bytes };
     }
     const segment = this.#spool.segmentAt(position);
     if (segment === undefined) return undefined;
@@ -43,7 +45,7 @@ export class SpoolReader {
         bytes = await readAt(handle, offset, Math.min(available, wanted));
       }
       const whole = wholeFrames(bytes, false);
-      if (whole.bytes > 0) return { frames: whole.frames, end: position + whole.bytes };
+      if (whole.bytes > 0) return { events: whole.events, end: position + whole.bytes };
       // Cut off while we run: by then what stands before the cut has been read.
       const shorter = scanFrame(bytes, 0, bytes.length).kind === 'Incomplete';
       const cause = shorter
@@ -64,7 +66,7 @@ export class SpoolReader {
   /** Frames cannot be found again behind a broken one, so the rest of the segment goes with it. */
   #unreadable(segment: Segment, position: number, bytes: number, cause: string): SpoolBatch {
     if (!segment.sealed) this.#spool.seal();
-    return { frames: [], end: position + bytes, unreadable: { bytes, cause } };
+    return { events: [], end: position + bytes, unreadable: { bytes, cause } };
   }
 
   async #handle(segment: Segment): Promise<FileHandle> {
@@ -83,20 +85,24 @@ export class SpoolReader {
   }
 }
 
-/** The whole frames at the beginning of `bytes`; one that is cut at their end is read with the next ones. */
+/**
+ * The whole frames at the beginning of `bytes`; one that is cut at their end is read with the next ones.
+ * `trusted`: they have not left this process.
+ */
 function wholeFrames(
   bytes: Buffer,
   trusted: boolean,
-): { readonly frames: readonly Frame[]; readonly bytes: number } {
-  const frames: Frame[] = [];
+): { readonly events: readonly EventBatch[]; readonly bytes: number } {
+  const batches = new Map<string, EventBatch>();
   let at = 0;
   for (;;) {
     const scan = scanFrame(bytes, at, bytes.length, trusted);
-    const frame = scan.kind === 'Frame' ? readFrame(bytes, at, scan.end) : undefined;
-    if (frame === undefined || scan.kind !== 'Frame') return { frames, bytes: at };
-    frames.push(frame);
+    if (scan.kind !== 'Frame') break;
+    if (!trusted && readFrame(bytes, at, scan.end) === undefined) break;
+    addBySession(batches, bytes, at, scan.end);
     at = scan.end;
   }
+  return { events: [...batches.values()], bytes: at };
 }
 
 /** Fewer bytes than asked for where the file ends before them. */

@@ -1,4 +1,5 @@
 import { ChaperoneError } from '../errors/chaperone-error.ts';
+import type { EventBatch } from './event-batch.ts';
 
 /**
  * How events reach the collector: over HTTPS, or a call within the process. A rejection of any other class
@@ -6,13 +7,11 @@ import { ChaperoneError } from '../errors/chaperone-error.ts';
  */
 export interface ShipTransport {
   /**
-   * Hands over events of one session in order, one JSON object a string, without newlines:
-   * `{"seq":n,"line":"<exact metadata line>","parts":[{"name","salt"(base64),"content"}]}`.
-   * Resolves, once they are committed durably, with the last sequence number before which nothing is
+   * Hands over events of one session in order, which are as the spool holds them until this settles. Resolves, once they are committed durably, with the last sequence number before which nothing is
    * missing, announced gaps (RecordGap) aside.
    * Events that the receiver already has are sent again after a restart or a lost answer.
    */
-  ship(session: string, lines: readonly string[], signal: AbortSignal): Promise<number>;
+  ship(events: EventBatch, signal: AbortSignal): Promise<number>;
   /**
    * Hands over a recorded chunk as a zstd frame. `sha256` is of what it decompresses to, which is at most
    * `maxChunkBytes` long.
@@ -28,9 +27,9 @@ export interface ShipTransport {
  */
 export interface RelayTransport {
   /** Events of one session, as in `ShipTransport.ship`. Resolves when they are kept there. */
-  handOver(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
+  handOver(events: EventBatch, signal: AbortSignal): Promise<void>;
   /** The same for events that say which others will not come: for these there is room even where it is full. */
-  announce(session: string, lines: readonly string[], signal: AbortSignal): Promise<void>;
+  announce(events: EventBatch, signal: AbortSignal): Promise<void>;
   /** A policy snapshot, as in `ShipTransport.putSnapshot`. */
   handOverSnapshot(digest: string, content: Uint8Array, signal: AbortSignal): Promise<void>;
 }
@@ -42,7 +41,7 @@ export class ShipRefused extends ChaperoneError {
   }
 }
 
-/** One event in the form that `ShipTransport.ship` takes. */
+/** One event as JSON. */
 export interface ShippedEvent {
   readonly seq: number;
   readonly line: string;

@@ -41,7 +41,7 @@ export function collectorTransport(
     }
   };
   return {
-    ship: (session, lines, signal) => send((to) => to.ship(session, lines, signal)),
+    ship: (events, signal) => send((to) => to.ship(events, signal)),
     putRecording: (sha256, zstd, signal) => send((to) => to.putRecording(sha256, zstd, signal)),
     putSnapshot: (digest, content, signal) => send((to) => to.putSnapshot(digest, content, signal)),
     close: () => transport?.close(),

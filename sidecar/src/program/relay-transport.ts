@@ -2,6 +2,7 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { HttpClient, problemText } from '@chaperone/runtime/http/client.ts';
+import type { EventBatch } from '@chaperone/runtime/recorder/event-batch.ts';
 import type { RelayTransport } from '@chaperone/runtime/recorder/transport.ts';
 import type { CollectorTransportOptions } from './collector-transport.ts';
 
@@ -48,10 +49,10 @@ export function relayTransport(
   };
   const events = (kind: 'sessions' | 'gaps', session: string) =>
     ({ method: 'POST', path: `${kind}/${session}/events`, type: 'application/x-ndjson' }) as const;
-  const text = (lines: readonly string[]): string => `${lines.join('\n')}\n`;
+  const text = (batch: EventBatch): string => `${batch.lines().join('\n')}\n`;
   return {
-    handOver: (session, lines, signal) => send(events('sessions', session), text(lines), signal),
-    announce: (session, lines, signal) => send(events('gaps', session), text(lines), signal),
+    handOver: (batch, signal) => send(events('sessions', batch.session), text(batch), signal),
+    announce: (batch, signal) => send(events('gaps', batch.session), text(batch), signal),
     handOverSnapshot: (digest, content, signal) =>
       send(
         { method: 'PUT', path: `snapshots/${digest}`, type: 'application/json' },
