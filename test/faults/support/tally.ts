@@ -39,6 +39,7 @@ interface Recorded {
   allowed: number;
   denied: number;
   readonly outcomes: string[];
+  readonly durationsUs: number[];
 }
 
 let names = 0;
@@ -128,14 +129,16 @@ export class Tally {
         )
         .all() as unknown as readonly EventRow[];
       for (const { session, seq, type, line, content } of events) {
-        const event = JSON.parse(line) as { verdict?: string; decision?: number; outcome?: string };
+        const event = JSON.parse(line) as Told;
         if (type === 'OperationCompleted') {
-          byDecision.get(`${session} ${event.decision}`)?.outcomes.push(event.outcome!);
+          const of = byDecision.get(`${session} ${event.decision}`);
+          of?.outcomes.push(event.outcome!);
+          of?.durationsUs.push(event.durationUs!);
           continue;
         }
         const id = content === null ? undefined : idIn(content);
         if (id === undefined) continue;
-        const one = found.get(id) ?? { allowed: 0, denied: 0, outcomes: [] };
+        const one = found.get(id) ?? { allowed: 0, denied: 0, outcomes: [], durationsUs: [] };
         if (event.verdict === 'Allow') one.allowed += 1;
         else one.denied += 1;
         found.set(id, one);
@@ -156,6 +159,17 @@ interface EventRow {
   readonly content: string | null;
 }
 
+/** Of a line. */
+interface Told {
+  readonly verdict?: string;
+  readonly decision?: number;
+  readonly outcome?: string;
+  readonly durationUs?: number;
+}
+
+/** More than any test takes. */
+const longestUs = 600e6;
+
 /** What cannot be true of one statement at once; undefined where all may be. */
 function contradiction(belief: Belief, done: number, recorded?: Recorded): string | undefined {
   const allowed = recorded?.allowed ?? 0;
@@ -168,6 +182,9 @@ function contradiction(belief: Belief, done: number, recorded?: Recorded): strin
   if (done === 0 && outcomes.includes('Ok')) return 'the record says that it ran';
   if (done === 1 && outcomes.some((outcome) => outcome === 'Error' || outcome === 'Skipped')) {
     return 'the record says that it failed';
+  }
+  if (recorded?.durationsUs.some((us) => !(us >= 0 && us < longestUs))) {
+    return 'the record has it take a time that it cannot have taken';
   }
   return undefined;
 }
