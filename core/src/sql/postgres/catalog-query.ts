@@ -84,33 +84,44 @@ const relation = array(
 );
 const relationsWithColumns = `relations AS r LEFT JOIN columns AS c ON (c.attrelid ${eq} r.oid)`;
 
+/** What needs a relation, its row type or an array of that without being a part of it; relations apart. */
+function needing(): string {
+  const found = (relation: string, from: string): string =>
+    `SELECT d.classid, d.objid, ${relation} AS relation FROM pg_catalog.pg_depend AS d${from}
+       AND d.deptype ${eq} ${letter('n')}
+       AND NOT (d.classid ${eq} ${catalogOid.relation} AND d.objsubid ${eq} 0::pg_catalog.int4)`;
+  const rowType = (type: string): string =>
+    ` JOIN pg_catalog.pg_type AS t ON (${type} ${eq} d.refobjid)
+      WHERE d.refclassid ${eq} ${catalogOid.type} AND t.typrelid ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}`;
+  return `(${found('d.refobjid', ` WHERE d.refclassid ${eq} ${catalogOid.relation} AND d.refobjid ${ge} ${firstUserOid}`)}
+    UNION ALL ${found('t.typrelid', rowType('t.oid'))}
+    UNION ALL ${found('t.typrelid', `${rowType('t.typarray')} AND t.typarray ${ne} ${oid(0)}`)})`;
+}
+
 /**
  * What goes or changes with a relation or its row type under CASCADE: views by their rule, tables by a key, a default,
  * a trigger or a policy, sequences that belong to it; anything else is no relation. What is the relation's own
- * (dependent = referenced) and its children, which have a list of their own, are left out. Not from `relations`: of a
- * CTE the planner does not know the size, and would look through all of it once a row.
+ * (dependent = referenced) and its children, which have a list of their own, are left out. Most of pg_depend is the
+ * relations' own parts, so it is sifted before anything is joined to it; and not from `relations`, since of a CTE the
+ * planner does not know the size, and would look through all of it once a row.
  */
 const dependents = `
-  (SELECT DISTINCT o.relation AS referenced,
-     COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) AS dependent
-   FROM pg_catalog.pg_depend AS d
-     JOIN (SELECT ${catalogOid.relation} AS class, r.oid AS object, r.oid AS relation FROM pg_catalog.pg_class AS r WHERE r.oid ${ge} ${firstUserOid}
-       UNION ALL
-       SELECT ${catalogOid.type}, t.oid, t.typrelid FROM pg_catalog.pg_type AS t
-         WHERE t.typrelid ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}
-       UNION ALL
-       SELECT ${catalogOid.type}, t.typarray, t.typrelid FROM pg_catalog.pg_type AS t
-         WHERE t.typrelid ${ne} ${oid(0)} AND t.typarray ${ne} ${oid(0)} AND t.oid ${ge} ${firstUserOid}) AS o
-       ON (d.refclassid ${eq} o.class AND d.refobjid ${eq} o.object)
-     LEFT JOIN pg_catalog.pg_rewrite AS w ON (d.classid ${eq} ${catalogOid.rewrite} AND w.oid ${eq} d.objid)
-     LEFT JOIN pg_catalog.pg_constraint AS k ON (d.classid ${eq} ${catalogOid.constraint} AND k.oid ${eq} d.objid)
-     LEFT JOIN pg_catalog.pg_attrdef AS f ON (d.classid ${eq} ${catalogOid.attrdef} AND f.oid ${eq} d.objid)
-     LEFT JOIN pg_catalog.pg_trigger AS g ON (d.classid ${eq} ${catalogOid.trigger} AND g.oid ${eq} d.objid)
-     LEFT JOIN pg_catalog.pg_policy AS p ON (d.classid ${eq} ${catalogOid.policy} AND p.oid ${eq} d.objid)
-     LEFT JOIN pg_catalog.pg_class AS s ON (d.classid ${eq} ${catalogOid.relation} AND s.oid ${eq} d.objid AND s.relkind ${eq} ${letter('S')})
-   WHERE (d.deptype ${eq} ${letter('n')} OR s.oid IS NOT NULL)
-     AND NOT (d.classid ${eq} ${catalogOid.relation} AND d.objsubid ${eq} 0::pg_catalog.int4 AND s.oid IS NULL)
-     AND COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, s.oid, ${oid(0)}) ${ne} o.relation) AS x`;
+  (SELECT DISTINCT y.referenced, y.dependent
+   FROM (SELECT o.relation AS referenced,
+       COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, ${oid(0)}) AS dependent
+     FROM ${needing()} AS o
+       LEFT JOIN pg_catalog.pg_rewrite AS w ON (o.classid ${eq} ${catalogOid.rewrite} AND w.oid ${eq} o.objid)
+       LEFT JOIN pg_catalog.pg_constraint AS k ON (o.classid ${eq} ${catalogOid.constraint} AND k.oid ${eq} o.objid)
+       LEFT JOIN pg_catalog.pg_attrdef AS f ON (o.classid ${eq} ${catalogOid.attrdef} AND f.oid ${eq} o.objid)
+       LEFT JOIN pg_catalog.pg_trigger AS g ON (o.classid ${eq} ${catalogOid.trigger} AND g.oid ${eq} o.objid)
+       LEFT JOIN pg_catalog.pg_policy AS p ON (o.classid ${eq} ${catalogOid.policy} AND p.oid ${eq} o.objid)
+     UNION ALL
+     SELECT d.refobjid, s.oid
+     FROM pg_catalog.pg_class AS s
+       JOIN pg_catalog.pg_depend AS d ON (d.classid ${eq} ${catalogOid.relation} AND d.objid ${eq} s.oid)
+     WHERE s.relkind ${eq} ${letter('S')}
+       AND d.refclassid ${eq} ${catalogOid.relation} AND d.refobjid ${ge} ${firstUserOid}) AS y
+   WHERE y.dependent ${ne} y.referenced) AS x`;
 
 /** Domains with their base and whether a check of theirs is somebody's code. */
 const domains = (which: string): string =>
@@ -188,7 +199,7 @@ const document = object({
      JOIN pg_catalog.pg_depend AS d ON (d.classid ${eq} ${catalogOid.attrdef} AND d.objid ${eq} f.oid)
      WHERE a.attgenerated ${ne} ${letter('')} AND NOT a.attisdropped
        AND d.refclassid ${eq} ${catalogOid.relation} AND d.refobjid ${eq} a.attrelid
-       AND d.refobjsubid ${gt} 0::pg_catalog.int4 AND d.refobjsubid ${ne} a.attnum::pg_catalog.int4`,
+       AND d.refobjsubid ${gt} 0::pg_catalog.int4 AND d.refobjsubid ${ne} f.adnum::pg_catalog.int4`,
   ),
   constraintsWithCode: list(
     int8('x.relation'),
