@@ -17,11 +17,11 @@ import { parseBatch, parseFrames } from '@chaperone/collector/ingest/batch.ts';
 import { defaultIngestLimits } from '@chaperone/collector/ingest/limits.ts';
 import { bodies, uuid } from '@chaperone/collector/testing/events.ts';
 import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
-import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { EventBatch } from '@chaperone/runtime/recorder/event-batch.ts';
 import { EventWriter } from '@chaperone/runtime/recorder/event-writer.ts';
 import { FrameBatch, segmentHeader } from '@chaperone/runtime/recorder/frame.ts';
+import { SessionName } from '@chaperone/runtime/recorder/session-name.ts';
 import { Spool } from '@chaperone/runtime/recorder/spool.ts';
 import { SpoolReader } from '@chaperone/runtime/recorder/spool-reader.ts';
 import { expect } from '@jest/globals';
@@ -29,7 +29,7 @@ import fc from 'fast-check';
 import { fuzz } from './support/fuzz.ts';
 
 const session = uuid(1);
-const sessionBytes = uuidToBytes(session);
+const name = new SessionName(session);
 const writer = new EventWriter(systemClock(), (bytes) => bytes.fill(0xcd));
 
 type Damage =
@@ -152,7 +152,7 @@ fuzz(
         const written: { readonly text: string; readonly segment: number; readonly end: number }[] =
           [];
         for (const [index, { body, parts }] of list.entries()) {
-          writer.write(batch, session, sessionBytes, index + 1, body, parts);
+          writer.write(batch, name, index + 1, body, parts);
           const event = new EventBatch(session, batch.buffer);
           event.add(0, batch.length);
           expect(taken(event)).toEqual(sent(parts));

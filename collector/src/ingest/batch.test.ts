@@ -3,6 +3,7 @@ import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { systemClock } from '@chaperone/runtime/clock.ts';
 import { EventWriter } from '@chaperone/runtime/recorder/event-writer.ts';
 import { FrameBatch } from '@chaperone/runtime/recorder/frame.ts';
+import { SessionName } from '@chaperone/runtime/recorder/session-name.ts';
 import { expect, test } from '@jest/globals';
 import { bodies, uuid } from '../testing/events.ts';
 import { parseFrames } from './batch.ts';
@@ -14,10 +15,10 @@ const session = uuid(1);
 function frames(): Buffer {
   const writer = new EventWriter(systemClock(), randomFillSync);
   const batch = new FrameBatch();
-  const id = uuidToBytes(session);
-  writer.write(batch, session, id, 1, bodies.opened(), undefined);
-  writer.write(batch, session, id, 2, bodies.decided(), { statement: 'select ü' });
-  writer.write(batch, session, id, 3, bodies.completed(2), undefined);
+  const name = new SessionName(session);
+  writer.write(batch, name, 1, bodies.opened(), undefined);
+  writer.write(batch, name, 2, bodies.decided(), { statement: 'select ü' });
+  writer.write(batch, name, 3, bodies.completed(2), undefined);
   return Buffer.from(batch.buffer.subarray(0, batch.length));
 }
 

@@ -1,7 +1,8 @@
 import { createHmac, randomFillSync } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { encodeLine, maxLineChars } from './encode.ts';
+import { encodeEnvelope, encodeLine, maxLineChars } from './encode.ts';
+import { EnvelopeWriter, maxEnvelopeBytes, sessionPiece } from './envelope.ts';
 import { Hmac } from './hmac.ts';
 import { encodeParameters, PartSealer } from './parts.ts';
 import { MicrosecondTime } from './time.ts';
@@ -173,6 +174,31 @@ test('Hmac equals createHmac for keys of up to a block', () => {
         );
       },
     ),
+  );
+});
+
+test('an envelope is written as it is described, whatever its numbers', () => {
+  const writer = new EnvelopeWriter(new UuidGenerator(randomFillSync));
+  const time = new MicrosecondTime();
+  const session = '019a0000-0000-7000-8000-000000000001';
+  const piece = sessionPiece(session);
+  const anyNumber = fc.oneof(
+    fc.integer({ min: 1, max: 12 }),
+    fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+    fc.integer({ min: 1, max: 15 }).map((power) => 10 ** power),
+    fc.integer({ min: 1, max: 15 }).map((power) => 10 ** power - 1),
+  );
+  const lastUs = Date.UTC(9999, 11, 31) * 1000;
+  fc.assert(
+    fc.property(anyNumber, fc.integer({ min: 0, max: lastUs }), fc.nat(5), (seq, timeUs, at) => {
+      const target = Buffer.alloc(at + maxEnvelopeBytes + piece.length);
+      const end = writer.write(target, at, piece, seq, timeUs);
+      const text = target.toString('latin1', at, end);
+      const { id } = JSON.parse(`${text}"x":0}`) as { id: string };
+      expect(isUuid(id)).toBe(true);
+      expect(text).toBe(encodeEnvelope({ id, session, seq, time: time.format(timeUs) }));
+      expect(target.subarray(0, at).every((byte) => byte === 0)).toBe(true);
+    }),
   );
 });
 

@@ -1,17 +1,13 @@
-import {
-  encodeBody,
-  encodeEnvelope,
-  encodeTail,
-  type LineHeader,
-} from '@chaperone/core/events/encode.ts';
+import { encodeBody, encodeTail } from '@chaperone/core/events/encode.ts';
+import { EnvelopeWriter, maxEnvelopeBytes } from '@chaperone/core/events/envelope.ts';
 import { encodeParameters, PartSealer } from '@chaperone/core/events/parts.ts';
 import type { FillRandom } from '@chaperone/core/events/random.ts';
-import { MicrosecondTime } from '@chaperone/core/events/time.ts';
 import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
-import { UuidGenerator, uuidToBytes } from '@chaperone/core/events/uuid.ts';
+import { UuidGenerator } from '@chaperone/core/events/uuid.ts';
 import type { Clock } from '../clock.ts';
 import { EventBatch } from './event-batch.ts';
 import { FrameBatch } from './frame.ts';
+import { SessionName } from './session-name.ts';
 
 /** Longest content of a part, in bytes; the line says when one was cut. */
 export const maxPartBytes = 1024 * 1024;
@@ -20,46 +16,46 @@ export const maxPartBytes = 1024 * 1024;
 export class EventWriter {
   readonly #clock: Clock;
   readonly #ids: UuidGenerator;
+  readonly #envelopes: EnvelopeWriter;
   readonly #sealer: PartSealer;
-  readonly #time = new MicrosecondTime();
   /** Decisions are made once and recorded often: the text of such a body, as it goes into the line. */
   readonly #decisions = new WeakMap<EventBody, Buffer>();
 
   constructor(clock: Clock, fill: FillRandom) {
     this.#clock = clock;
     this.#ids = new UuidGenerator(fill);
+    this.#envelopes = new EnvelopeWriter(this.#ids);
     this.#sealer = new PartSealer(fill);
   }
 
-  /** A UUIDv7 of now. */
-  newId(): string {
-    return this.#ids.next(this.#clock.nowUs());
+  /** A UUIDv7 of now, for a session. */
+  newSession(): SessionName {
+    return new SessionName(this.#ids.next(this.#clock.nowUs()));
   }
 
   /** A session that consists of these events. */
   session(bodies: readonly EventBody[]): EventBatch {
-    const id = this.newId();
+    const session = this.newSession();
     const batch = new FrameBatch();
     const bounds = bodies.map((body, at) => {
       const start = batch.length;
-      this.write(batch, id, uuidToBytes(id), at + 1, body, undefined);
+      this.write(batch, session, at + 1, body, undefined);
       return [start, batch.length] as const;
     });
-    const events = new EventBatch(id, batch.buffer);
+    const events = new EventBatch(session.id, batch.buffer);
     for (const [start, end] of bounds) events.add(start, end);
     return events;
   }
 
-  /** Adds one event to the batch, or throws and leaves it as it was. `sessionBytes`: the 16 bytes of `session`. */
+  /** Adds one event to the batch, or throws and leaves it as it was. */
   write(
     batch: FrameBatch,
-    session: string,
-    sessionBytes: Uint8Array,
+    session: SessionName,
     seq: number,
     body: EventBody,
     parts: EventParts | undefined,
   ): void {
-    batch.begin(sessionBytes, seq);
+    batch.begin(session.bytes, seq);
     try {
       this.#fill(batch, session, seq, body, parts);
     } catch (error) {
@@ -70,7 +66,7 @@ export class EventWriter {
 
   #fill(
     batch: FrameBatch,
-    session: string,
+    session: SessionName,
     seq: number,
     body: EventBody,
     parts: EventParts | undefined,
@@ -96,7 +92,9 @@ export class EventWriter {
       this.#add(batch, 'result');
       digests += `${digests === '' ? '' : ','}"result":"${sealer.hmac}"`;
     }
-    batch.ascii(encodeEnvelope(this.#header(session, seq)));
+    const { piece } = session;
+    const at = batch.room(maxEnvelopeBytes + piece.length);
+    batch.wrote(this.#envelopes.write(batch.buffer, at, piece, seq, this.#clock.nowUs()));
     batch.ascii(encodeTail(digests, truncated, this.#body(batch, body)));
     batch.end();
   }
@@ -117,11 +115,6 @@ export class EventWriter {
       this.#decisions.set(body, kept);
     }
     return cutFrom;
-  }
-
-  #header(session: string, seq: number): LineHeader {
-    const timeUs = this.#clock.nowUs();
-    return { id: this.#ids.next(timeUs), session, seq, time: this.#time.format(timeUs) };
   }
 
   #add(batch: FrameBatch, name: string): void {

@@ -88,6 +88,16 @@ export class FrameBatch {
     this.length = at + length;
   }
 
+  /** Makes room for a piece of the line and returns where it is to be written; `wrote` says where it ends. */
+  room(bytes: number): number {
+    this.#reserve(bytes);
+    return this.length;
+  }
+
+  wrote(end: number): void {
+    this.length = end;
+  }
+
   /** A piece of the line, of ASCII alone. */
   ascii(piece: string): void {
     this.#reserve(piece.length);

@@ -196,7 +196,7 @@ class SpoolingRecorder implements SpoolRecorder {
       this.#lose(session, seq);
       return;
     }
-    this.#writer.write(this.#batch, session.id, session.bytes, seq, body, parts);
+    this.#writer.write(this.#batch, session.name, seq, body, parts);
     if (this.#batch.length >= maxBatchBytes && this.#failure === undefined) this.#write();
     this.#schedule();
   }
@@ -207,7 +207,7 @@ class SpoolingRecorder implements SpoolRecorder {
 
   #newSession(): RecordedSession {
     if (this.#closed) throw new ChaperoneError('CHP-4006', 'the recorder is closed');
-    const session = new RecordedSession(this.#writer.newId(), this, this.#results);
+    const session = new RecordedSession(this.#writer.newSession(), this, this.#results);
     this.#sessions.set(session.id, session);
     return session;
   }

@@ -1,7 +1,7 @@
 import type { EventBody, EventParts, OperationCompleted } from '@chaperone/core/events/types.ts';
-import { uuidToBytes } from '@chaperone/core/events/uuid.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import { type ResultKeeper, ResultStream } from './result-stream.ts';
+import type { SessionName } from './session-name.ts';
 import type { RecorderFailure, SessionRecorder } from './types.ts';
 
 /** Where a session's events go. */
@@ -12,19 +12,21 @@ export interface EventSink {
 
 /** See SessionRecorder. */
 export class RecordedSession implements SessionRecorder {
-  readonly id: string;
-  readonly bytes: Uint8Array;
+  readonly name: SessionName;
   lastSeq = 0;
   readonly #sink: EventSink;
   readonly #keeper: ResultKeeper;
   readonly #results = new Map<number, ResultStream>();
   #closed = false;
 
-  constructor(id: string, sink: EventSink, keeper: ResultKeeper) {
-    this.id = id;
-    this.bytes = uuidToBytes(id);
+  constructor(name: SessionName, sink: EventSink, keeper: ResultKeeper) {
+    this.name = name;
     this.#sink = sink;
     this.#keeper = keeper;
+  }
+
+  get id(): string {
+    return this.name.id;
   }
 
   append(event: EventBody, parts?: EventParts): number {
