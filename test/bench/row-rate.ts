@@ -7,6 +7,7 @@ import type {
 } from '@chaperone/sidecar/protocols/postgres/backend/expectation.ts';
 import { bindMasks } from '@chaperone/sidecar/protocols/postgres/backend/mask-binding.ts';
 import { Responses } from '@chaperone/sidecar/protocols/postgres/backend/responses.ts';
+import { RowMasker } from '@chaperone/sidecar/protocols/postgres/backend/row-masker.ts';
 import { dataRow } from '@chaperone/sidecar/protocols/postgres/messages/backend-writer.ts';
 import { SessionState } from '@chaperone/sidecar/protocols/postgres/session-state.ts';
 import { type ContextOptions, decideText, freshContext, request } from './deciding.ts';
@@ -70,9 +71,9 @@ export function rowRates(load: RowLoad): number[] {
   if ('why' in bound) throw new Error(bound.why);
   const masked = bound.masks?.filter((one) => one !== null).length ?? 0;
   if (masked !== load.masked) throw new Error(`${masked} fields are masked`);
-  const mustMask = bound.masker !== undefined;
+  const mustMask = bound.masks !== null;
   const run: StatementRun = { decided, mustMask, masks: bound.masks, rows: 0, bytes: 0 };
-  if (bound.masker !== undefined) run.masker = bound.masker;
+  if (bound.masks !== null) run.masker = new RowMasker(bound.masks);
   const execution: Execution = {
     decision: 1,
     obligations: [],

@@ -15,6 +15,7 @@ import type {
 } from './expectation.ts';
 import { bindMasks } from './mask-binding.ts';
 import { type ResponseFlow, unexpected } from './response-flow.ts';
+import { RowMasker } from './row-masker.ts';
 
 /** Results: described, masked row by row, counted, and cut at the limits. */
 export class ResultRows {
@@ -131,7 +132,7 @@ export class ResultRows {
     const bound = bindMasks(planned, types, (index) => columns[index]!.format);
     if ('why' in bound) return this.#flow.events.undeliverable(bound.rule, bound.why);
     run.masks = bound.masks;
-    if (bound.masker !== undefined) run.masker = bound.masker;
+    if (bound.masks !== null) run.masker = new RowMasker(bound.masks);
     return undefined;
   }
 

@@ -2,8 +2,8 @@
 import type { Hold, LimitObligation, Refusal } from '@chaperone/core/policy/types.ts';
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import type { StatementRun } from '../backend/expectation.ts';
-import { bindMasks } from '../backend/mask-binding.ts';
-import { formatAt } from '../messages/frontend-reader.ts';
+import { bindDecided } from '../backend/mask-binding.ts';
+import { RowMasker } from '../backend/row-masker.ts';
 import { isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { fetched, standsForAnother, withArguments } from './effects.ts';
@@ -120,17 +120,11 @@ export class Resolver {
   ): StatementRun {
     const decided = this.decide(analysis ?? emptyStatement, fingerprint, protocol);
     const run = newRun(decided);
-    const planned = decided.permit?.masks.columns ?? [];
-    const outputs = decided.analysis.outputs ?? [];
-    const bound = bindMasks(
-      planned,
-      planned.map((mask, index) => mask?.typeOid ?? outputs[index]?.typeOid),
-      (index) => formatAt(resultFormats, index),
-    );
+    const bound = bindDecided(decided, resultFormats);
     // What cannot be bound is unmaskable, and refused by `refusalOf`.
     if ('why' in bound) return run;
     run.masks = bound.masks;
-    if (bound.masker !== undefined) run.masker = bound.masker;
+    if (bound.masks !== null) run.masker = new RowMasker(bound.masks);
     return run;
   }
 
