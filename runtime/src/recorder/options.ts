@@ -43,7 +43,7 @@ export interface RecorderOptions {
   readonly collectorTimeoutMs?: number;
   /** How long `close` ships on. Default 5 s. */
   readonly closeGraceMs?: number;
-  /** How long a first event waits for others before it is shipped. Default 10 ms. */
+  /** How long a first event waits for others before it is shipped, unless 256 KiB wait. Default 50 ms. */
   readonly lingerMs?: number;
   readonly segmentBytes?: number;
   readonly files?: SpoolFiles;

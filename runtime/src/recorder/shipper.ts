@@ -24,9 +24,12 @@ export interface ShipperOptions {
   readonly onUnreadable: (bytes: number, cause: string) => void;
   readonly onShipped: (events: number) => void;
   readonly onFailure: (cause: unknown, retryInMs: number) => void;
-  /** Milliseconds that a first event waits for others, unless someone waits for the collector. */
+  /** Milliseconds that a first event waits for others, unless someone waits for the collector. Default 50. */
   readonly lingerMs?: number;
 }
+
+/** So much is not kept waiting for more. */
+const enoughBytes = 256 * 1024;
 
 /** Sessions that are sent at the same time. */
 const maxConcurrent = 4;
@@ -67,6 +70,8 @@ export class Shipper {
   #relaying = false;
   #handedOver = 0;
   #collectorAbort = new AbortController();
+  /** Ends what is under way with the collector, or all. */
+  #collectorSignal = AbortSignal.any([this.#abort.signal, this.#collectorAbort.signal]);
   /** Counts what was taken, to tell a slow collector from one that is away. */
   #taken = 0;
 
@@ -80,11 +85,8 @@ export class Shipper {
   notify(urgent: boolean): void {
     this.#urgent ||= urgent;
     if (this.#backoff.failures > 0) return; // the retry's timer decides
-    if (this.#timer !== undefined) {
-      if (urgent) this.#resume();
-      return;
-    }
-    this.#resume();
+    const isEnough = this.#options.written() - this.#position >= enoughBytes;
+    if (this.#timer === undefined || urgent || isEnough) this.#resume();
   }
 
   /** Ships on for `graceMs` at most, then gives up; what is left stays in the spool. */
@@ -154,7 +156,7 @@ export class Shipper {
       if (this.#position >= this.#options.written()) {
         if (this.#stopping) return;
         await this.#sleep();
-        const linger = this.#options.lingerMs ?? 10;
+        const linger = this.#options.lingerMs ?? 50;
         if (!this.#urgent && !this.#stopping && linger > 0) await this.#sleep(linger);
         continue;
       }
@@ -209,6 +211,7 @@ export class Shipper {
     if (this.#handedOver === 0) {
       this.#relaying = false;
       this.#collectorAbort = new AbortController();
+      this.#collectorSignal = AbortSignal.any([this.#abort.signal, this.#collectorAbort.signal]);
     }
     return false;
   }
@@ -244,10 +247,9 @@ export class Shipper {
       this.#handedOver += events.count;
       return undefined;
     }
-    const signal = AbortSignal.any([this.#abort.signal, this.#collectorAbort.signal]);
     let acknowledged: number;
     try {
-      acknowledged = await transport.ship(events, signal);
+      acknowledged = await transport.ship(events, this.#collectorSignal);
     } catch (cause) {
       if (!(cause instanceof ShipRefused)) throw cause;
       onRefused(events, cause);

@@ -19,7 +19,7 @@ export class SpoolReader {
   #closed = false;
   #open: { readonly segment: Segment; readonly handle: FileHandle } | undefined;
 
-  constructor(spool: Spool, batchBytes = 128 * 1024) {
+  constructor(spool: Spool, batchBytes = 256 * 1024) {
     this.#spool = spool;
     this.#batchBytes = batchBytes;
   }
