@@ -3,8 +3,10 @@
  * random conversations run against both, on two copies of one database, and every message must be the same.
  */
 
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { extended } from '../support/attack-lab.ts';
 import { policy } from '../support/chaperone.ts';
 import { stepsOf, texts } from '../support/conversations.ts';
 import { allowEverything, useTwins } from '../support/twins.ts';
@@ -27,3 +29,11 @@ test('message for message the same', async () => {
     },
   );
 }, 600_000);
+
+test('what follows DISCARD ALL in a pipeline is another transaction, which nothing of ours begins', async () => {
+  const pipeline = ['DISCARD ALL', 'SET TRANSACTION ISOLATION LEVEL SERIALIZABLE', 'SELECT 1'];
+  const bytes = Buffer.concat([...pipeline.flatMap((sql) => extended(sql)), write.sync]);
+  const step = { label: pipeline.join(' · '), ready: 1, bytes: () => bytes };
+  const { expected, actual } = await twins.compare([step], 0);
+  expect(actual).toEqual(expected);
+});

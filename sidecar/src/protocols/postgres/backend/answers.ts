@@ -145,7 +145,7 @@ export class Answers {
     }
     if (this.#flow.state.inflight.first === expectation) this.#flow.state.inflight.shift();
     if (endsTransaction(run) && this.#flow.state.inflight.length === 0) {
-      // COMMIT and ROLLBACK take effect at once: what follows in the pipeline is another transaction.
+      // They take effect at once: what follows in the pipeline is another transaction.
       this.#flow.state.inflight.markSynced();
       this.#flow.state.status = TransactionStatus.Idle;
     }
@@ -267,8 +267,9 @@ function affectedRows(tag: string): number {
   return Number.isSafeInteger(count) ? count : 0;
 }
 
-/** COMMIT or ROLLBACK; with AND CHAIN another transaction block follows at once. */
+/** COMMIT or ROLLBACK, where no AND CHAIN begins another block at once; DISCARD ALL, which is none but its own. */
 function endsTransaction({ decided: { analysis } }: StatementRun): boolean {
-  const { transaction, chain } = analysis.effects;
+  const { transaction, chain, discard } = analysis.effects;
+  if (discard === 'All') return true;
   return (transaction === 'Commit' || transaction === 'Rollback') && chain !== true;
 }
