@@ -1,30 +1,14 @@
 /** pgx with its pool: every way it has to run a query, its batches, binary COPY, LISTEN and cancel requests. */
 import { resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DriverProgram } from '../support/driver-program.ts';
+import { describeDriver } from '../support/driver-suite.ts';
 import { goProgram } from '../support/go.ts';
-import { type PoolLab, startPoolLab } from '../support/pool-lab.ts';
-import { installedVersions } from '../support/postgres.ts';
 
-const versions = await installedVersions();
 const built = await goProgram(resolve(import.meta.dirname, '../drivers/go'));
-const maybe = built === undefined ? describe.skip : describe;
 
 const inMode = [[1, 2, 3], '42501'];
 
-maybe.each(versions)('pgx, PostgreSQL %d', (version) => {
-  let lab: PoolLab;
-  let program: DriverProgram;
-  beforeAll(async () => {
-    lab = await startPoolLab(version);
-    program = new DriverProgram(built!, [], await lab.environment('pooled'));
-  });
-  afterAll(async () => {
-    await program?.kill();
-    await lab?.stop();
-  });
-
-  const steps: Readonly<Record<string, unknown>> = {
+await describeDriver('pgx', built === undefined ? undefined : [built], (suite) => {
+  suite.steps({
     open_pool: 'pgx',
     every_mode: {
       'cache statement': inMode,
@@ -42,20 +26,9 @@ maybe.each(versions)('pgx, PostgreSQL %d', (version) => {
     copy_from: [500, '*******0002\n*******0003\n', 500],
     cancelled: [true, '57014', 1],
     notified: ['jobs', 'work'],
-  };
-
-  test.each(Object.entries(steps))('%s', async (step, found) => {
-    expect(await program.run(step)).toEqual(found);
   });
 
-  test('sessions that are ended by us: the pool is told, and goes on later', async () => {
-    await lab.suspend(true);
-    expect(await program.run('while_suspended')).toBe('28000');
-    await lab.suspend(false);
-    expect(await program.run('again')).toBe(1);
-  });
+  suite.suspended('28000', 1);
 
-  test('nothing else was refused', async () => {
-    expect(await lab.unexpectedRefusals()).toEqual([]);
-  });
+  suite.nothingElseRefused();
 });

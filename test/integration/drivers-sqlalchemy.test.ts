@@ -1,29 +1,13 @@
 /** SQLAlchemy over psycopg and asyncpg: pre-ping, reflection, the ORM's sessions, many rows, cursors. */
 import { resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { DriverProgram } from '../support/driver-program.ts';
-import { type PoolLab, startPoolLab } from '../support/pool-lab.ts';
-import { installedVersions } from '../support/postgres.ts';
+import { describeDriver } from '../support/driver-suite.ts';
 import { pythonWithPools } from '../support/python.ts';
 
-const versions = await installedVersions();
 const python = await pythonWithPools();
 const source = resolve(import.meta.dirname, '../drivers/python/sqlalchemy_pools.py');
-const maybe = python === undefined ? describe.skip : describe;
 
-maybe.each(versions)('SQLAlchemy, PostgreSQL %d', (version) => {
-  let lab: PoolLab;
-  let program: DriverProgram;
-  beforeAll(async () => {
-    lab = await startPoolLab(version);
-    program = new DriverProgram(python!, [source], await lab.environment('pooled'));
-  });
-  afterAll(async () => {
-    await program?.kill();
-    await lab?.stop();
-  });
-
-  const steps: Readonly<Record<string, unknown>> = {
+await describeDriver('SQLAlchemy', python === undefined ? undefined : [python, source], (suite) => {
+  suite.steps({
     connects: [50, 2],
     reflects: [
       ['customers', 'employees', 'events'],
@@ -60,20 +44,9 @@ maybe.each(versions)('SQLAlchemy, PostgreSQL %d', (version) => {
       [true, ['INTEGER', 'VARCHAR(5)'], 'happy', ['Main Street', 'Springfield']],
       1,
     ],
-  };
-
-  test.each(Object.entries(steps))('%s', async (step, found) => {
-    expect(await program.run(step)).toEqual(found);
   });
 
-  test('sessions that are ended by us: the pool is told, and goes on later', async () => {
-    await lab.suspend(true);
-    expect(await program.run('while_suspended')).toBe(true);
-    await lab.suspend(false);
-    expect(await program.run('again')).toBe(1);
-  });
+  suite.suspended(true, 1);
 
-  test('nothing else was refused', async () => {
-    expect(await lab.unexpectedRefusals()).toEqual([]);
-  });
+  suite.nothingElseRefused();
 });

@@ -1,7 +1,9 @@
 /** Node's drivers as applications use them: everything that they send of their own accord must pass. */
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import postgresJs from 'postgres';
+import { identity } from '../support/chaperone.ts';
 import { type DriverLab, startDriverLab } from '../support/driver-lab.ts';
 import { installedVersions } from '../support/postgres.ts';
 
@@ -12,7 +14,7 @@ const refused = { code: '42501' };
 describe.each(versions)('PostgreSQL %d', (version) => {
   let lab: DriverLab;
   beforeAll(async () => {
-    lab = await startDriverLab(version);
+    lab = await startDriverLab(version, [identity('pooled')]);
   });
   afterAll(() => lab?.stop());
 
@@ -111,6 +113,40 @@ describe.each(versions)('PostgreSQL %d', (version) => {
       await ended;
       await expect(client.query('SELECT 2 AS two')).resolves.toMatchObject({ rows: [{ two: 2 }] });
       await client.end();
+    });
+
+    test('a pool whose sessions are ended by us: it is told, and goes on later', async () => {
+      const [ended, suspended] = [{ code: '57P01' }, { code: '28000' }];
+      const pool = new pg.Pool({ ...(await lab.chaperone.connection('shop', 'pooled')), max: 3 });
+      const idleEnded = once(pool, 'error');
+      // One that runs a statement, one in a transaction, and one that is idle.
+      const [running, inBlock, idle] = await Promise.all([1, 2, 3].map(() => pool.connect()));
+      for (const client of [running!, inBlock!]) client.on('error', () => {});
+      const cut = expect(
+        running!.query('SELECT count(*) FROM generate_series(1, 20000000000) AS n'),
+      ).rejects.toMatchObject(ended);
+      await lab.postgres.query(untilActive('generate_series(1, 20000000000)'), [], 'shop');
+      await inBlock!.query('BEGIN');
+      await inBlock!.query("INSERT INTO products VALUES (6000, 'not kept', 1)");
+      idle!.release();
+
+      await lab.suspend('pooled', true);
+      await cut;
+      running!.release(true);
+      await expect(inBlock!.query('COMMIT')).rejects.toThrow();
+      inBlock!.release(true);
+      expect((await idleEnded)[0]).toMatchObject(ended);
+      await expect(pool.query('SELECT 1')).rejects.toMatchObject(suspended);
+      expect(pool.totalCount).toBe(0);
+
+      await lab.suspend('pooled', false);
+      const again = await Promise.all(
+        Array.from({ length: 12 }, (_, n) => pool.query('SELECT $1::int AS n', [n])),
+      );
+      expect(again.map(({ rows }) => rows[0].n)).toEqual(Array.from({ length: 12 }, (_, n) => n));
+      const { rows } = await pool.query('SELECT count(*)::int AS n FROM products WHERE id = 6000');
+      expect(rows).toEqual([{ n: 0 }]);
+      await pool.end();
     });
 
     test('a statement that takes longer than statement_timeout', async () => {

@@ -27,6 +27,8 @@ export interface DriverLab {
   readonly chaperone: TestChaperone;
   /** PEM of the CA that the listener's certificate is of. */
   readonly ca: string;
+  /** Suspends an identity of namespace payments, or ends its suspension; resolves when its sessions know. */
+  suspend(identity: string, suspended: boolean): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -56,9 +58,26 @@ export async function startDriverLab(
     postgres,
     chaperone,
     ca: authority.ca.cert,
+    suspend: (name, suspended) => suspend(chaperone, name, suspended),
     async stop() {
       await chaperone.stop();
       await postgres.stop();
     },
   };
+}
+
+async function suspend(
+  { standalone: { control, store } }: TestChaperone,
+  name: string,
+  suspended: boolean,
+): Promise<void> {
+  const { uid } = (await store.get('MachineIdentity', 'payments', name))!.metadata;
+  const inForce = new Promise<void>((resolve) => {
+    const stop = control.subscribe(uid, () => {
+      stop();
+      resolve();
+    });
+  });
+  await store.patch('MachineIdentity', 'payments', name, { spec: { suspended } });
+  await inForce;
 }

@@ -14,8 +14,6 @@ import { eventsOf } from './record.ts';
 export interface PoolLab extends DriverLab {
   /** libpq's variables for a connection as this identity; the CA is in PGSSLROOTCERT. */
   environment(name: string): Promise<Record<string, string>>;
-  /** Suspends the identity `pooled`, or ends its suspension; resolves when its sessions know. */
-  suspend(suspended: boolean): Promise<void>;
   /**
    * What was refused so far, oldest first, besides what the programs provoke: deleting orders, and
    * connecting while suspended. Throws when nothing at all was refused: the record would be empty then.
@@ -81,7 +79,6 @@ export async function startPoolLab(version: PostgresVersion): Promise<PoolLab> {
         PGSSLROOTCERT: ca,
       };
     },
-    suspend: (suspended) => suspend(lab, suspended),
     async unexpectedRefusals() {
       const events = await eventsOf(chaperone, { order: 'oldest' });
       const refused = events.flatMap(({ event, parts }) => {
@@ -105,17 +102,4 @@ export async function startPoolLab(version: PostgresVersion): Promise<PoolLab> {
       );
     },
   };
-}
-
-async function suspend({ chaperone }: DriverLab, suspended: boolean): Promise<void> {
-  const { control, store } = chaperone.standalone;
-  const { uid } = (await store.get('MachineIdentity', 'payments', 'pooled'))!.metadata;
-  const inForce = new Promise<void>((resolve) => {
-    const stop = control.subscribe(uid, () => {
-      stop();
-      resolve();
-    });
-  });
-  await store.patch('MachineIdentity', 'payments', 'pooled', { spec: { suspended } });
-  await inForce;
 }
