@@ -1,6 +1,7 @@
 /** Random conversations: a query in one of the shapes that SQL and the protocol have, and what surrounds one. */
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { bind, extended } from '../support/attack-lab.ts';
+import { boundExchanges, executedTexts, parameterized } from './masking-parameters.ts';
 import { QueryMaker } from './masking-queries.ts';
 import { Choices } from './masking-random.ts';
 import { guess, shapes } from './masking-worlds.ts';
@@ -87,6 +88,9 @@ const selectShapes: Readonly<Record<string, (sql: string) => Step[]>> = {
   'copy, options': (sql) => [query(`COPY (${sql}) TO STDOUT (FORMAT csv, HEADER, FORCE_QUOTE *)`)],
   'CTE around it': (sql) => [query(`WITH q0 AS MATERIALIZED (${sql}) SELECT * FROM q0`)],
   'sub-select around it': (sql) => [query(`SELECT q0.* FROM (${sql}) q0`)],
+  'fields of its rows': (sql) => [
+    query(`SELECT (q1.r).* FROM (SELECT q0 AS r FROM (${sql}) q0) q1`),
+  ],
   'rows of it': (sql) => [query(`SELECT q0 FROM (${sql}) q0`)],
   'JSON of it': (sql) => [query(`SELECT to_jsonb(q0) FROM (${sql}) q0`)],
   'whether it has rows': (sql) => [query(`SELECT EXISTS (${sql})`)],
@@ -121,6 +125,10 @@ function others(choices: Choices): string[] {
     () => ['LISTEN ch', `SELECT pg_notify('ch', ${one}::text)`, 'UNLISTEN *'],
     () => [`SELECT set_config('chaperone.x', ${one}::text, false)`, 'SHOW chaperone.x'],
     () => [`SELECT set_config('application_name', ${one}::text, false)`],
+    () => [
+      `SELECT set_config('application_name', ${one}::text, false)`,
+      `SELECT current_setting('application_name')`,
+    ],
     () => [`SELECT query_to_xml('SELECT ${column} FROM ${table}', true, true, '')`],
     () => [`SELECT table_to_xml('${table}', true, true, '')`],
     () => [`SELECT cursor_to_xml('c', 1, true, true, '')`],
@@ -203,6 +211,26 @@ function others(choices: Choices): string[] {
   ])();
 }
 
+/** The query with parameters for some of its literals, by messages or by statements. */
+function withParameters(
+  sql: string,
+  choices: Choices,
+): { readonly shape: string; readonly steps: readonly Step[] } | undefined {
+  const made = parameterized(sql, choices);
+  if (made === undefined) return undefined;
+  const close = pipeline('close', write.close('Statement', 'pp'));
+  const way = choices.next();
+  if (way < 0.2) {
+    const steps = executedTexts(made, choices).map((text) => query(text));
+    return { shape: 'parameters: EXECUTE', steps: [...steps, query('DEALLOCATE ALL')] };
+  }
+  const explained = way < 0.3 ? { ...made, sql: `EXPLAIN (VERBOSE) ${made.sql}` } : made;
+  const steps = boundExchanges(explained, choices).map(({ label, messages }) =>
+    pipeline(`bound: ${label}`, ...messages),
+  );
+  return { shape: 'parameters: Bind', steps: [...steps, close] };
+}
+
 /** The conversation of a seed; the same for the same seed and server version. */
 export function conversation(seed: number, serverVersion: number): Conversation {
   const choices = new Choices(seed);
@@ -215,18 +243,27 @@ export function conversation(seed: number, serverVersion: number): Conversation 
       sql: texts.join('; '),
       shape: 'other',
       steps: undone(
-        ...texts.map((sql) =>
-          extendedToo ? pipeline(sql, ...extended(sql, { resultFormats: [1] })) : query(sql),
-        ),
+        ...texts.flatMap((sql) => {
+          const steps = extendedToo ? withParameters(sql, choices)?.steps : undefined;
+          if (steps !== undefined) return steps;
+          return extendedToo ? pipeline(sql, ...extended(sql, { resultFormats: [1] })) : query(sql);
+        }),
       ),
     };
   }
   if (kind < 0.24) {
     const { sql } = maker.write();
+    const given = choices.chance(0.25) ? withParameters(sql, choices) : undefined;
+    if (given) return { sql, shape: `write: ${given.shape}`, steps: undone(...given.steps) };
     const shape = choices.pick(Object.keys(anyShapes));
     return { sql, shape: `write: ${shape}`, steps: undone(...anyShapes[shape]!(sql)) };
   }
   const { sql } = maker.make(choices.below(4));
+  const given = choices.chance(0.25) ? withParameters(sql, choices) : undefined;
+  if (given) {
+    const undoes = /\b(INSERT|UPDATE|DELETE|MERGE)\b/.test(sql);
+    return { sql, shape: given.shape, steps: undoes ? undone(...given.steps) : given.steps };
+  }
   const all = { ...anyShapes, ...selectShapes };
   // As often as all the others together: as it is.
   const shape = choices.chance(0.4)
