@@ -229,7 +229,7 @@ describe('what the policy API answers is what is described', () => {
   const outcome = (over: object = {}) => ({
     outcome: 'Connected',
     targetGeneration: server.state.target(targetUid)!.metadata.generation,
-    credentialVersion: server.state.lease(identityUid, targetUid).version,
+    credentialVersion: server.state.lease(identityUid, { uid: targetUid }).version,
     ...over,
   });
   const cases: readonly (readonly [method: string, path: string, status: number, Case])[] = [

@@ -449,6 +449,7 @@ describe('leases', () => {
   const leaseMs = 3_600_000;
   const target: LeaseTarget = {
     uid: 't',
+    generation: 3,
     host: 'orders.data.svc',
     port: 5432,
     tls: { mode: 'VerifyFull', ca: 'authorities' },
@@ -482,13 +483,12 @@ describe('leases', () => {
     expect(b).toBe(a);
     expect(await leases.get('i', target)).toBe(a);
     expect(server.requests).toHaveLength(1);
-    expect(server.requests[0]!.body).toEqual({ identityUid: 'i' });
     await leases.get('other', target);
     await leases.get(undefined, target);
     expect(server.requests.map(({ body }) => body)).toEqual([
-      { identityUid: 'i' },
-      { identityUid: 'other' },
-      {},
+      { identityUid: 'i', targetGeneration: 3 },
+      { identityUid: 'other', targetGeneration: 3 },
+      { targetGeneration: 3 },
     ]);
   });
 
@@ -541,6 +541,25 @@ describe('leases', () => {
     server.answer = lease;
     expect(await leases.get('i', target)).not.toBe(held);
     expect(server.requests).toHaveLength(3);
+  });
+
+  test('end when the Target is another one than we know', async () => {
+    await leases.get('i', target);
+    leases.changed('i');
+    server.answer = () => ({
+      status: 409,
+      body: { code: 'CHP-2014', message: 'It has changed.', hint: 'Connect again.' },
+    });
+    // What was held serves until the answer has come.
+    let error: unknown;
+    while (error === undefined) {
+      await turn();
+      error = await leases.get('i', target).then(
+        () => undefined,
+        (cause: unknown) => cause,
+      );
+    }
+    expect(error).toMatchObject({ code: 'CHP-2014' });
   });
 
   test('what was asked for another server’s sake does not serve this one', async () => {

@@ -55,8 +55,9 @@ spec:
   - { name: ${rule}, action: Allow, classes: [Read], resources: ["shop.**"] }
 `;
 
-const leaseOf = ({ metadata: { uid }, spec: { host, port } }: Stored<'Target'>): LeaseTarget => ({
-  uid,
+const leaseOf = ({ metadata, spec: { host, port } }: Stored<'Target'>): LeaseTarget => ({
+  uid: metadata.uid,
+  generation: metadata.generation,
   host,
   port,
   tls: { mode: 'Disable' },
@@ -246,6 +247,14 @@ describe('the in-process control plane', () => {
       .catch((error: unknown) => error as Error);
     expect(refusal).toMatchObject({ code });
     expect(JSON.stringify(refusal)).not.toContain('s3cret');
+  });
+
+  test('a credential is lent for the Target of now, not for the one that a session heard of before', async () => {
+    await start();
+    const target = leaseOf(orders);
+    await expect(control.lease(identityUid, target)).resolves.toMatchObject({ name: 'orders' });
+    const before = { ...target, generation: target.generation - 1 };
+    await expect(control.lease(identityUid, before)).rejects.toMatchObject({ code: 'CHP-2014' });
   });
 
   test('a rotated Secret is lent at once, under a new version', async () => {

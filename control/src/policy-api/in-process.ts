@@ -73,7 +73,7 @@ export function createInProcessControl(options: InProcessControlOptions): InProc
       };
     },
     isStale: () => false,
-    lease: async (identityUid, { uid }) => state.lease(identityUid, uid),
+    lease: async (identityUid, target) => state.lease(identityUid, target),
     reportBackend({ targetUid, targetGeneration, credentialVersion, outcome }) {
       const target = state.target(targetUid);
       if (target === undefined || backends === undefined) return;

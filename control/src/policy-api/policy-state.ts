@@ -173,10 +173,26 @@ export class PolicyState {
     return target;
   }
 
-  /** Throws ControlRefusal: CHP-2002 to 2004, 2010, 2012 or 2013. */
-  lease(identityUid: string, targetUid: string, ownNameServers = false): LeasedCredential {
-    const target = this.openTarget(identityUid, targetUid);
+  /**
+   * `asked.generation`: of the Target that the borrower knows; a credential is not lent for a server that may be
+   * another one by now. Throws ControlRefusal: CHP-2002 to 2004, 2010, or 2012 to 2014.
+   */
+  lease(
+    identityUid: string,
+    asked: { readonly uid: string; readonly generation?: number | undefined },
+    ownNameServers = false,
+  ): LeasedCredential {
+    const target = this.openTarget(identityUid, asked.uid);
+    const { generation } = target.metadata;
     const label = `Target ${target.metadata.namespace}/${target.metadata.name}`;
+    if (asked.generation !== undefined && asked.generation !== generation) {
+      throw new ControlRefusal(
+        'CHP-2014',
+        `${label} has changed meanwhile, and the proxy has not heard of it yet.`,
+        'Connect again.',
+        `asked for generation ${asked.generation} of the Target, which is at ${generation}`,
+      );
+    }
     if (ownNameServers && target.spec.tls.mode !== 'VerifyFull') {
       throw new ControlRefusal(
         'CHP-2013',

@@ -48,6 +48,7 @@ const statuses: Readonly<Record<string, number>> = {
   'CHP-2008': 409,
   'CHP-2010': 409,
   'CHP-2013': 409,
+  'CHP-2014': 409,
   'CHP-7004': 409,
 };
 

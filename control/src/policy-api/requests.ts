@@ -38,11 +38,13 @@ export const targetParamsSchema = {
   properties: { targetUid: uid },
 } as const;
 
-/** A pod has nothing to say: no body will do. */
+const generation = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
+
+/** A pod need say nothing: no body will do. */
 export const credentialSchema = {
   type: ['object', 'null'],
   additionalProperties: false,
-  properties: { identityUid: uid },
+  properties: { identityUid: uid, targetGeneration: generation },
 } as const;
 
 export const backendReportSchema = {
@@ -51,7 +53,7 @@ export const backendReportSchema = {
   required: ['outcome', 'targetGeneration', 'credentialVersion'],
   properties: {
     outcome: { enum: backendOutcomes },
-    targetGeneration: { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER },
+    targetGeneration: generation,
     credentialVersion: text(128),
   },
 } as const;

@@ -226,11 +226,12 @@ export function policyApiRoutes(server: FastifyInstance, parts: RouteParts): voi
     },
     async (request) => {
       const bearer = await bearerOf(request);
-      const { identityUid } = request.body ?? {};
+      const { identityUid, targetGeneration } = request.body ?? {};
       if ((bearer.role === 'Gateway') !== (identityUid !== undefined)) {
         throw new RequestProblem(400, 'CHP-7001', 'A gateway names an identity, and a pod none.');
       }
-      return service.lease(bearer, identityUid, request.params.targetUid);
+      const { targetUid } = request.params;
+      return service.lease(bearer, identityUid, { uid: targetUid, generation: targetGeneration });
     },
   );
 

@@ -132,11 +132,11 @@ export class PolicyService {
   lease(
     bearer: TokenBearer,
     identityUid: string | undefined,
-    targetUid: string,
+    target: { readonly uid: string; readonly generation?: number | undefined },
   ): CredentialResponse {
     const { state, nowMs, maxPolicyAgeMs } = this.#options;
     const uid = this.#identityOf(bearer, identityUid);
-    const credential = state.lease(uid, targetUid, bearer.ownNameServers);
+    const credential = state.lease(uid, target, bearer.ownNameServers);
     return { ...credential, expiresAt: timeText(nowMs() + maxPolicyAgeMs) };
   }
 

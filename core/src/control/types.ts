@@ -70,8 +70,8 @@ export interface BackendReport {
   readonly outcome: BackendOutcome;
 }
 
-/** What a credential is lent for: this very server, reached and verified like this. */
-export type LeaseTarget = Pick<BundleTarget, 'uid' | 'host' | 'port' | 'tls'>;
+/** What a credential is lent for: this very server, reached and verified like this, as the Target said then. */
+export type LeaseTarget = Pick<BundleTarget, 'uid' | 'generation' | 'host' | 'port' | 'tls'>;
 
 /** A refusal by the control plane: fit to be shown to the caller. */
 export class ControlRefusal extends Error {

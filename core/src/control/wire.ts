@@ -82,6 +82,11 @@ export interface TargetsEvent {
 export interface CredentialRequest {
   /** A gateway says for whom. */
   readonly identityUid?: string;
+  /**
+   * Of the Target that it was told of: the credential of now is not lent for the server of before. Left out by
+   * programs of earlier versions.
+   */
+  readonly targetGeneration?: number;
 }
 
 export interface CredentialResponse {

@@ -120,6 +120,11 @@ export const errorCatalogue = {
     remedy:
       'Set the CA and the host of the Target so that they match the certificate of the server.',
   },
+  'CHP-2014': {
+    title: 'Target changed meanwhile',
+    remedy:
+      'Connect again. Where it goes on, the proxy does not hear of changes: see its policy age, and CHP-2020.',
+  },
   'CHP-2020': {
     title: 'Policy API not reachable',
     remedy:

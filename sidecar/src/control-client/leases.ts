@@ -33,7 +33,8 @@ const retryMs = 10_000;
 /**
  * Backend credentials, in memory only. A lease serves new sessions until it ends, also while the policy API
  * is away; half of its time before that, and when something has changed, another is asked for meanwhile. It
- * serves no other server than it was asked for, and none that is verified otherwise.
+ * serves no other server than it was asked for, and none that is verified otherwise; and the policy API lends
+ * none for a Target that is another by now than we know.
  */
 export class Leases {
   readonly #options: LeasesOptions;
@@ -85,7 +86,7 @@ export class Leases {
   }
 
   #ask(identityUid: string | undefined, target: LeaseTarget): Promise<LeasedCredential> {
-    const key = `${keyOf(identityUid, target.uid)} ${connectionOf(target)}`;
+    const key = `${keyOf(identityUid, target.uid)} ${target.generation} ${connectionOf(target)}`;
     const asking = this.#asking.get(key);
     if (asking !== undefined) return asking;
     const answer = this.#lease(identityUid, target).finally(() => this.#asking.delete(key));
@@ -97,7 +98,10 @@ export class Leases {
     const { api, tokens, clock, logger } = this.#options;
     const key = keyOf(identityUid, target.uid);
     const connection = connectionOf(target);
-    const body: CredentialRequest = identityUid === undefined ? {} : { identityUid };
+    const body: CredentialRequest = {
+      ...(identityUid !== undefined && { identityUid }),
+      targetGeneration: target.generation,
+    };
     try {
       const answer = await withToken(tokens, clock, (token) =>
         api.post(`/v1/credentials/${encodeURIComponent(target.uid)}`, body, token),
