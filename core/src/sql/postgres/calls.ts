@@ -16,11 +16,12 @@ import {
   volatileFunctions,
 } from './functions.ts';
 import { columnsOf, derive, type Lineage } from './lineage.ts';
-import { isSystemSchema, relationResource, resolveRelation, splitName } from './names.ts';
+import { isSystemSchema, splitName } from './names.ts';
 import { isTotalFunction, observe } from './observable.ts';
 import type { Run } from './run.ts';
 import type { Scope } from './scope.ts';
 import { isSettingName } from './select.ts';
+import { performSequence } from './sequences.ts';
 import { settingOperation } from './settings.ts';
 import { performShow } from './shown-settings.ts';
 import { checkOperands, isBuiltinType, userSchema } from './types.ts';
@@ -169,54 +170,4 @@ function performSetConfig(run: Run, nodes: readonly Node[]): void {
 /** Settings after which names or privileges resolve differently. */
 export function changesResolution(setting: string): boolean {
   return /^(search_path|role|session_authorization)$/i.test(setting);
-}
-
-/** nextval('schema.sequence'): the name is text, parsed as an identifier. */
-function performSequence(
-  run: Run,
-  name: string,
-  verb: 'Update' | 'Select',
-  node: Node | undefined,
-): void {
-  const text = literalString(unwrapRegclass(node));
-  const parts = text === undefined ? undefined : parseIdentifier(text);
-  if (parts === undefined || parts.length > 3) {
-    run.unknown(`${name} of a sequence that is not given by a constant name`);
-    return;
-  }
-  const [relname, schemaname, catalogname] = [...parts].reverse();
-  const resolved = resolveRelation(run, {
-    relname: relname ?? '',
-    ...(schemaname === undefined ? undefined : { schemaname }),
-    ...(catalogname === undefined ? undefined : { catalogname }),
-  });
-  if (resolved?.kind !== 'Relation') {
-    run.unknown(`sequence ${text} does not resolve`);
-    return;
-  }
-  run.findings.add(verb, relationResource(run, resolved.relation), {
-    relation: resolved.relation,
-  });
-}
-
-function unwrapRegclass(node: Node | undefined): Node | undefined {
-  if (node === undefined || !('TypeCast' in node)) return node;
-  const { arg, typeName } = node.TypeCast;
-  return nameParts(typeName?.names).at(-1) === 'regclass' ? arg : node;
-}
-
-/** Splits a name as PostgreSQL does: unquoted parts are folded to lower case. */
-export function parseIdentifier(text: string): string[] | undefined {
-  const parts: string[] = [];
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
-  for (;;) {
-    const match = pattern.exec(text);
-    if (match === null) return undefined;
-    parts.push(
-      match[1] === undefined
-        ? (match[2] as string).replace(/[A-Z]/g, (letter) => letter.toLowerCase())
-        : match[1].replaceAll('""', '"'),
-    );
-    if (match[3] === '') return pattern.lastIndex === text.length ? parts : undefined;
-  }
 }

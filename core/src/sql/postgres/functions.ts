@@ -72,6 +72,7 @@ export const pureFunctions: ReadonlySet<string> = words(`
 
   cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank row_number
 
+  enum_first enum_last enum_range
   num_nonnulls num_nulls pg_collation_for pg_column_compression pg_column_size
   pg_size_bytes pg_size_pretty pg_typeof hashtext hashtextextended xml xml_is_well_formed
   xml_is_well_formed_content xml_is_well_formed_document xmlcomment xmlexists xmltext xpath xpath_exists
@@ -115,6 +116,12 @@ export const catalogFunctions: ReadonlySet<string> = words(`
   pg_partition_ancestors pg_partition_root pg_partition_tree pg_postmaster_start_time
   pg_relation_filenode pg_relation_is_publishable pg_relation_is_updatable pg_relation_size
   pg_sequence_parameters pg_show_all_settings pg_statistics_obj_is_visible pg_stat_get_numscans
+  pg_stat_get_analyze_count pg_stat_get_autoanalyze_count pg_stat_get_autovacuum_count pg_stat_get_blocks_fetched
+  pg_stat_get_blocks_hit pg_stat_get_dead_tuples pg_stat_get_ins_since_vacuum pg_stat_get_last_analyze_time
+  pg_stat_get_last_autoanalyze_time pg_stat_get_last_autovacuum_time pg_stat_get_last_vacuum_time
+  pg_stat_get_live_tuples pg_stat_get_mod_since_analyze pg_stat_get_tuples_deleted pg_stat_get_tuples_fetched
+  pg_stat_get_tuples_hot_updated pg_stat_get_tuples_inserted pg_stat_get_tuples_returned
+  pg_stat_get_tuples_updated pg_stat_get_vacuum_count
   pg_table_is_visible pg_table_size pg_tablespace_location pg_tablespace_size pg_total_relation_size
   pg_ts_config_is_visible pg_ts_dict_is_visible pg_ts_parser_is_visible pg_ts_template_is_visible
   pg_type_is_visible to_regclass to_regcollation to_regnamespace to_regoper to_regoperator to_regproc

@@ -22,6 +22,9 @@ const questions = [
   'select pg_is_in_recovery(), pg_backend_pid(), txid_current()',
   'SHOW standard_conforming_strings; SHOW TRANSACTION ISOLATION LEVEL; SHOW server_version_num',
   "SELECT 'x'::regclass::oid, has_table_privilege('contacts', 'SELECT'), to_regclass('x') IS NULL",
+  'SELECT pg_stat_get_live_tuples(c.oid), pg_stat_get_last_autovacuum_time(c.oid) FROM pg_class c',
+  'SELECT buffers_alloc FROM pg_stat_bgwriter, pg_stat_wal, pg_stat_io, pg_stat_user_functions',
+  "SELECT (aclexplode(coalesce(n.nspacl, acldefault('n', n.nspowner)))).privilege_type FROM pg_namespace n",
   "SET DateStyle = ISO; SET client_min_messages TO WARNING; SET extra_float_digits = 3; SET search_path = '$user', public",
 ];
 

@@ -15,8 +15,9 @@ const reviewedCatalog: ReadonlySet<string> = new Set(
    pg_partitioned_table pg_policies pg_policy pg_proc pg_publication pg_publication_namespace
    pg_publication_rel pg_publication_tables pg_range pg_rewrite pg_roles pg_rules pg_seclabel pg_seclabels
    pg_sequence pg_sequences pg_settings pg_shdepend pg_shdescription pg_shseclabel pg_statistic_ext
-   pg_stat_all_indexes pg_stat_all_tables pg_stat_database pg_stat_sys_indexes pg_stat_sys_tables
-   pg_stat_user_indexes pg_stat_user_tables pg_statio_all_indexes pg_statio_all_sequences
+   pg_stat_all_indexes pg_stat_all_tables pg_stat_bgwriter pg_stat_checkpointer pg_stat_database
+   pg_stat_database_conflicts pg_stat_io pg_stat_sys_indexes pg_stat_sys_tables
+   pg_stat_user_functions pg_stat_user_indexes pg_stat_user_tables pg_stat_wal pg_statio_all_indexes pg_statio_all_sequences
    pg_statio_all_tables pg_statio_user_indexes pg_statio_user_sequences pg_statio_user_tables
    pg_stat_xact_user_tables pg_tables pg_tablespace pg_timezone_abbrevs pg_timezone_names pg_transform
    pg_trigger pg_ts_config pg_ts_config_map pg_ts_dict pg_ts_parser pg_ts_template pg_type pg_user
