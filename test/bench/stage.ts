@@ -19,6 +19,7 @@ import { stringify } from 'yaml';
 import { identity, masking, policy } from '../support/chaperone.ts';
 import { installedVersions, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { findBinaries } from '../support/postgres-binaries.ts';
+import { shippedEnv, shippedNodeArgs } from '../support/shipped.ts';
 import { maskingSpecs, policyRules } from './bench-policy.ts';
 import type { Bundles } from './bundles.ts';
 import { type Child, startChild } from './children.ts';
@@ -217,8 +218,14 @@ stats_period = 3600
     };
     const child = await this.#start({
       command: process.execPath,
-      args: [...(options.nodeArgs ?? []), this.#bundles.gateway, JSON.stringify(settings)],
+      args: [
+        ...shippedNodeArgs,
+        ...(options.nodeArgs ?? []),
+        this.#bundles.gateway,
+        JSON.stringify(settings),
+      ],
       directory,
+      env: shippedEnv,
       ready: 'ready\n',
     });
     const address = JSON.parse(/^listening (.*) ready$/m.exec(child.output())![1]!) as {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { shippedEnv, shippedNodeArgs } from './shipped.ts';
 
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg?: string };
 
@@ -14,12 +15,12 @@ export class ProgramProcess {
   #text = '';
   #over = false;
 
-  /** Runs `node PROGRAM ARGS` without the variables of the test's own environment. */
+  /** Runs `node PROGRAM ARGS` as the images do, without the variables of the test's own environment. */
   constructor(program: string, args: readonly string[], env: Readonly<Record<string, string>>) {
     const { PATH = '', HOME = '' } = process.env;
-    this.#child = spawn(process.execPath, [program, ...args], {
+    this.#child = spawn(process.execPath, [...shippedNodeArgs, program, ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { PATH, HOME, ...env },
+      env: { PATH, HOME, ...shippedEnv, ...env },
     });
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#take(text));
     this.#ended = once(this.#child, 'close').then(([code]) => {
