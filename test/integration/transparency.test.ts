@@ -37,3 +37,31 @@ test('what follows DISCARD ALL in a pipeline is another transaction, which nothi
   const { expected, actual } = await twins.compare([step], 0);
   expect(actual).toEqual(expected);
 });
+
+test.each([
+  ['a statement', 'SELECT 1'],
+  ['a text that does not parse', 'SELEC 1'],
+])('the unnamed statement stays where the Parse of %s is skipped', async (_, skipped) => {
+  const failing = extended('INSERT INTO t VALUES (1, $$dup$$, 1)');
+  const steps = [
+    [...failing, ...extended(skipped), write.sync],
+    [write.describe('Statement', ''), write.sync],
+  ].map((messages) => ({ label: skipped, ready: 1, bytes: () => Buffer.concat(messages) }));
+  const { expected, actual } = await twins.compare(steps, 0);
+  expect(actual).toEqual(expected);
+});
+
+test.each([
+  ['that stands alone', 'VACUUM t'],
+  ['that does not', 'DECLARE c CURSOR FOR SELECT 1'],
+])(
+  'a statement %s is the first of its pipeline, although names are asked for before it',
+  async (_, sql) => {
+    const steps = [
+      [...extended('SET search_path = other, public'), write.sync],
+      [write.close('Statement', 's1'), ...extended(sql), write.sync],
+    ].map((messages) => ({ label: sql, ready: 1, bytes: () => Buffer.concat(messages) }));
+    const { expected, actual } = await twins.compare(steps, 0);
+    expect(actual).toEqual(expected);
+  },
+);

@@ -52,6 +52,8 @@ export interface StatementRun {
 interface Sent {
   /** Takes the name changes of this message back, when the backend skips it. */
   readonly undo?: Undo;
+  /** What the backend does even where the message fails: taken back only where it is skipped. */
+  undoSkipped?: Undo;
   /**
    * Names, settings or the catalog may be different behind it: nothing is decided before it is answered
    * (decisions 2).

@@ -92,7 +92,10 @@ export class Failures {
       } else this.#flow.report(view, at, end);
     }
     const dropped = inflight.dropUntilSync();
-    for (const item of dropped.toReversed()) item.undo?.();
+    for (const item of dropped.toReversed()) {
+      item.undo?.();
+      if (item !== first) item.undoSkipped?.();
+    }
     for (const item of dropped) {
       if (item.kind === 'Execute') {
         const outcome = item !== first ? 'Skipped' : item.execution.cut ? 'Cut' : 'Error';

@@ -82,7 +82,8 @@ export class Resolution {
     if (session.status === TransactionStatus.Failed) return true;
     const dirty = session.resolutionDirty || session.catalogDirty;
     if (dirty) {
-      if (session.inflight.length > 0 && session.inflight.endsFlushed) return false;
+      const { inflight } = session;
+      if (inflight.length > 0 && (inflight.endsFlushed || inflight.onlyPrepares)) return false;
       this.#refresh();
       return false;
     }
@@ -113,7 +114,9 @@ export class Resolution {
 
   #refresh(): void {
     const session = this.#session!;
-    const midPipeline = session.inflight.unsynced;
+    // Where nothing is carried out yet a Sync ends nothing. Ours must not be the first in the client's pipeline:
+    // some statements are told apart by whether others stand before them in it.
+    const midPipeline = session.inflight.unsynced && !session.inflight.onlyPrepares;
     const inBlock = session.status === TransactionStatus.InBlock;
     const { resolutionDirty, catalogDirty } = session;
     session.resolutionDirty = false;

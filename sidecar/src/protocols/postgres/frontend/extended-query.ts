@@ -74,12 +74,17 @@ export class ExtendedQuery {
     }
     if (state.statements.isFull(statement)) return this.#noRoom();
     // PostgreSQL drops the unnamed statement before it looks at the new one.
-    if (statement === '') state.statements.delete('');
+    const undoSkipped = statement === '' ? state.statements.delete('') : () => {};
     const refused = this.#refuseAtParse(text, parameterTypes);
-    if (refused !== undefined) return refused;
+    if (refused !== undefined) {
+      const { last } = state.inflight;
+      if (last?.kind === 'Refused') last.undoSkipped = undoSkipped;
+      return refused;
+    }
     state.inflight.push({
       kind: 'Parse',
       barrier: false,
+      undoSkipped,
       undo: state.statements.set(statement, this.#prepare(text, parameterTypes)),
     });
     queue.pass(at, end);
