@@ -191,15 +191,18 @@ const document = object({
      WHERE d.classid ${eq} ${catalogOid.attrdef}`,
   ),
   generated: list(
-    array(int8('a.attrelid'), 'a.attnum', 'd.refobjsubid'),
-    'a.attrelid, a.attnum, d.refobjsubid',
-    `pg_catalog.pg_attribute AS a
+    array(int8('a.attrelid'), 'a.attnum', 'g.source'),
+    'a.attrelid, a.attnum, g.source',
+    // Most defaults depend on their own column alone: OFFSET 0 has these left out first.
+    `(SELECT f.adrelid, f.adnum, d.refobjsubid AS source
+      FROM pg_catalog.pg_attrdef AS f
+        JOIN pg_catalog.pg_depend AS d ON (d.classid ${eq} ${catalogOid.attrdef} AND d.objid ${eq} f.oid)
+      WHERE d.refclassid ${eq} ${catalogOid.relation} AND d.refobjid ${eq} f.adrelid
+        AND d.refobjsubid ${gt} 0::pg_catalog.int4 AND d.refobjsubid ${ne} f.adnum::pg_catalog.int4
+      OFFSET 0) AS g
+     JOIN pg_catalog.pg_attribute AS a ON (a.attrelid ${eq} g.adrelid AND a.attnum ${eq} g.adnum)
      JOIN relations AS r ON (r.oid ${eq} a.attrelid)
-     JOIN pg_catalog.pg_attrdef AS f ON (f.adrelid ${eq} a.attrelid AND f.adnum ${eq} a.attnum)
-     JOIN pg_catalog.pg_depend AS d ON (d.classid ${eq} ${catalogOid.attrdef} AND d.objid ${eq} f.oid)
-     WHERE a.attgenerated ${ne} ${letter('')} AND NOT a.attisdropped
-       AND d.refclassid ${eq} ${catalogOid.relation} AND d.refobjid ${eq} a.attrelid
-       AND d.refobjsubid ${gt} 0::pg_catalog.int4 AND d.refobjsubid ${ne} f.adnum::pg_catalog.int4`,
+     WHERE a.attgenerated ${ne} ${letter('')} AND NOT a.attisdropped`,
   ),
   constraintsWithCode: list(
     int8('x.relation'),
