@@ -74,7 +74,8 @@ let chaperone: TestChaperone;
 beforeAll(async () => {
   postgres = await startPostgres({ version: 18 });
   await createOrigin(postgres);
-  const masked = `CREATE TABLE masked (word text); INSERT INTO masked VALUES ('${canary}')`;
+  const masked = `CREATE TABLE masked (word text);
+    INSERT INTO masked SELECT '${canary}' FROM generate_series(1, 6)`;
   await postgres.query(masked, undefined, 'origin');
   changer = new Changer(postgres.port);
   const port = await changer.listen();
@@ -114,11 +115,18 @@ async function heardOf(chunks: readonly Buffer[]): Promise<Buffer> {
   return Buffer.concat(answers.map(({ body }) => body));
 }
 
+let other: RawClient | undefined;
+let served = 0;
+
+/** Another session goes on; a new one in its place now and then. */
 async function serves(): Promise<void> {
-  const client = await login();
-  const answers = await client.exchange(write.query('SELECT 7'));
+  if (served % 20 === 0) {
+    other?.end();
+    other = await login();
+  }
+  served += 1;
+  const answers = await other!.exchange(write.query('SELECT 7'));
   expect(answers.map(({ type }) => type).join('')).toBe('TDCZ');
-  client.end();
 }
 
 const cuts = fc.array(fc.nat(0xffff), { maxLength: 4 });

@@ -9,6 +9,13 @@ type Mutation =
   | { readonly kind: 'longer'; readonly message: number; readonly by: number }
   | { readonly kind: 'duplicate' | 'drop'; readonly message: number }
   | { readonly kind: 'swap'; readonly message: number; readonly with: number }
+  /** The length of a value in a DataRow. */
+  | {
+      readonly kind: 'value';
+      readonly message: number;
+      readonly value: number;
+      readonly to: number;
+    }
   | { readonly kind: 'cut'; readonly at: number }
   | { readonly kind: 'insert'; readonly at: number; readonly bytes: Uint8Array };
 
@@ -22,6 +29,15 @@ const lying = fc.oneof(
   fc.integer({ min: -0x80000000, max: 0x7fffffff }),
 );
 
+/** What ends values and rows in the formats of COPY, and strings; or anything. */
+const inserted = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom('\t', '\n', ',', '"', '\\', '\0').map((text) => Buffer.from(text)),
+  },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 12 }) },
+);
+
 const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.record({ kind: fc.constant('flip'), at: place, bit: fc.nat(7) }),
   fc.record({ kind: fc.constant('set'), at: place, byte: fc.constantFrom(0, 1, 0x7f, 0x80, 0xff) }),
@@ -30,7 +46,13 @@ const mutation: fc.Arbitrary<Mutation> = fc.oneof(
   fc.record({ kind: fc.constantFrom('duplicate', 'drop'), message: place }),
   fc.record({ kind: fc.constant('swap'), message: place, with: place }),
   fc.record({ kind: fc.constant('cut'), at: place }),
-  fc.record({ kind: fc.constant('insert'), at: place, bytes: fc.uint8Array({ maxLength: 12 }) }),
+  fc.record({ kind: fc.constant('insert'), at: place, bytes: inserted }),
+  fc.record({
+    kind: fc.constant('value'),
+    message: place,
+    value: fc.nat(2),
+    to: fc.oneof(fc.nat(40), lying),
+  }),
 );
 
 /** Up to four changes, one after another. */
@@ -70,6 +92,14 @@ function apply(messages: Buffer[], change: Mutation): Buffer[] {
       const [a, b] = [change.message % messages.length, change.with % messages.length];
       return messages.with(a, messages[b]!).with(b, messages[a]!);
     }
+    case 'value': {
+      const rows = messages.filter((message) => message[0] === 0x44 && message.length >= 11);
+      if (rows.length === 0) return messages;
+      const row = rows[change.message % rows.length]!;
+      const at = valueAt(row, change.value % row.readUInt16BE(5));
+      if (at !== undefined) row.writeInt32BE(change.to | 0, at);
+      return messages;
+    }
     case 'length':
     case 'longer': {
       const message = messages[change.message % messages.length]!;
@@ -89,6 +119,16 @@ function apply(messages: Buffer[], change: Mutation): Buffer[] {
       return split(all);
     }
   }
+}
+
+/** Offset of the length of a value of a DataRow. */
+function valueAt(row: Buffer, value: number): number | undefined {
+  let at = 7;
+  for (let index = 0; at + 4 <= row.length; index += 1) {
+    if (index === value) return at;
+    at += 4 + Math.max(0, row.readInt32BE(at));
+  }
+  return undefined;
 }
 
 /** The bytes in pieces that end at these places, so that reads cut messages anywhere. */
