@@ -238,20 +238,23 @@ export async function converse(
 
 /**
  * ParameterStatus may come at any time. A change of search_path within a pipeline makes the proxy ask for it
- * before the next statement is decided, and the server then tells of it earlier: compared where it ends up.
+ * before the next statement is decided, and the server then tells of it, and of others, earlier: of each
+ * parameter is compared where it ends up.
  */
 function withStatusLast(lines: readonly string[]): string[] {
   const ordered: string[] = [];
-  let statuses: string[] = [];
+  const statuses = new Map<string, string>();
+  const tell = (): void => {
+    ordered.push(...[...statuses.values()].sort());
+    statuses.clear();
+  };
   for (const line of lines) {
-    if (line.startsWith('S ')) statuses.push(line);
+    if (line.startsWith('S ')) statuses.set(line.slice(0, line.indexOf('\0')), line);
     else {
-      if (line.startsWith('Z ')) {
-        ordered.push(...statuses);
-        statuses = [];
-      }
+      if (line.startsWith('Z ')) tell();
       ordered.push(line);
     }
   }
-  return [...ordered, ...statuses];
+  tell();
+  return ordered;
 }
