@@ -44,6 +44,14 @@ async function backends(): Promise<number> {
   return rows[0]!.n;
 }
 
+/** Goes on once this holds; fails where it does not come to that. */
+async function until(holds: () => boolean | Promise<boolean>, mostTries = 20_000): Promise<void> {
+  for (let tries = 0; !(await holds()); tries += 1) {
+    if (tries === mostTries) throw new Error(`never: ${holds}`);
+    await turn();
+  }
+}
+
 async function opened(): Promise<Socket> {
   const socket = connect({ host: chaperone.host, port: chaperone.port });
   socket.on('error', () => {});
@@ -56,7 +64,7 @@ const total = Number(process.env['CHAPERONE_FAULT_CONNECTIONS'] ?? 2000);
 test(`${total} connections opened and dropped: nothing of them is left, and those that matter are on record`, async () => {
   // What is made once is made.
   (await login()).socket.destroy();
-  while ((await backends()) > 0);
+  await until(async () => (await backends()) === 0);
   await acknowledged(chaperone);
   const before = {
     descriptors: descriptors(),
@@ -104,8 +112,8 @@ test(`${total} connections opened and dropped: nothing of them is left, and thos
       }),
     );
   }
-  while ((await backends()) > 0);
-  while (descriptors() > before.descriptors + 5) await turn();
+  await until(async () => (await backends()) === 0);
+  await until(() => descriptors() <= before.descriptors + 5);
   await acknowledged(chaperone);
   const sessions = await sessionsOf(chaperone, 'process');
   expect(sessions.length - before.sessions).toBe(loggedIn);
@@ -128,11 +136,8 @@ test('both ends of a session ask whether the other is there', async () => {
     ];
     for (const end of ends) {
       // While something is not acknowledged, another timer stands in its place.
-      let seconds = probeAfter(end);
-      while (seconds === undefined) {
-        await turn();
-        seconds = probeAfter(end);
-      }
+      let seconds: number | undefined;
+      await until(() => (seconds = probeAfter(end)) !== undefined, 2000);
       expect(seconds).toBeGreaterThan(50);
       expect(seconds).toBeLessThanOrEqual(60);
     }
