@@ -29,6 +29,9 @@ describe.each(versions)('PostgreSQL %d', (version) => {
       "INSERT INTO plain VALUES ('plain')",
       'CREATE TABLE scratch (a text)',
       'CREATE TABLE counted (id int)',
+      'CREATE TABLE numbered (id serial)',
+      'CREATE SCHEMA apart',
+      'CREATE TABLE apart.numbered (id serial)',
       'INSERT INTO counted SELECT generate_series(1, 50)',
       'CREATE TABLE deferred (id int PRIMARY KEY, ssn text, note text)',
       `INSERT INTO deferred VALUES (1, '${secret}', 'x')`,
@@ -103,6 +106,31 @@ describe.each(versions)('PostgreSQL %d', (version) => {
     expect(seen).toContain('***************0042');
     expect(seen).not.toContain(secret);
     client.end();
+  });
+
+  test('a name that is looked up when it is carried out does not lead elsewhere by then', async () => {
+    const client = await connect();
+    const answers = await client.exchange(
+      Buffer.concat([
+        write.query('BEGIN'),
+        write.parse('late', "SELECT setval(pg_get_serial_sequence('numbered', 'id'), 77)", []),
+        bound('late', 'kept'),
+        write.sync,
+      ]),
+      2,
+    );
+    expect(text(answers)).not.toContain('42501');
+    await client.exchange(write.query("SET search_path = 'apart'"));
+    const executed = await client.exchange(Buffer.concat([write.execute('kept', 0), write.sync]));
+    expect(text(executed)).toContain('0A000');
+    await client.exchange(write.query('COMMIT'));
+    client.end();
+    const { rows } = await postgres.query(
+      'SELECT (SELECT last_value FROM apart.numbered_id_seq) AS apart, (SELECT last_value FROM numbered_id_seq) AS own',
+      [],
+      'attack',
+    );
+    expect(rows).toEqual([{ apart: '1', own: '1' }]);
   });
 
   test('FETCH from a portal of EXECUTE is not decided as nothing', async () => {

@@ -149,6 +149,8 @@ export interface SessionEffects {
   readonly chain?: boolean;
   /** May change how later text parses or names resolve: search_path, role, DISCARD, ROLLBACK … */
   readonly resolution?: boolean;
+  /** A name in it is looked up when it runs, not when it is parsed: by another search path it is another relation. */
+  readonly lateNames?: boolean;
   /** May change the catalog: DDL, SELECT INTO, or anything Unknown. */
   readonly catalog?: boolean;
   /** PREPARE name AS …; `inner` is the statement it prepares. */

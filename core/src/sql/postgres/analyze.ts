@@ -75,6 +75,9 @@ export function finish(
   kind: string,
   fields: readonly Field[] | undefined,
 ): StatementAnalysis {
+  if (run.effects.resolution && run.effects.lateNames) {
+    run.unknown('a name that is looked up by the search path that the statement itself changes');
+  }
   const operations = run.findings.finish();
   const relations = new Set<string>();
   for (const { relation, resource } of run.findings.operations.values()) {

@@ -42,12 +42,18 @@ export function itemsOf(node: Node | undefined): readonly Node[] {
   return list === undefined ? [node] : (list.items ?? []);
 }
 
+/** The name of the type of pg_catalog that it is cast to; another schema's type may have any name. */
+export function catalogType(cast: Body<'TypeCast'>): string | undefined {
+  const [name, schema = 'pg_catalog'] = nameParts(cast.typeName?.names).reverse();
+  return schema === 'pg_catalog' ? name : undefined;
+}
+
 /** What stands beneath casts to texts that change nothing. */
 function beneathTextCasts(node: Node | undefined): Node | undefined {
   const cast = bodyOf(node, 'TypeCast');
   if (cast === undefined) return node;
   const type = cast.typeName;
-  const name = nameParts(type?.names).at(-1);
+  const name = catalogType(cast);
   const plain = type?.arrayBounds === undefined && type?.typmods === undefined;
   return plain && (name === 'text' || name === 'varchar' || name === 'unknown')
     ? beneathTextCasts(cast.arg)

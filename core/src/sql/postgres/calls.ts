@@ -51,7 +51,7 @@ export function analyzeFunction(run: Run, scope: Scope, body: Body<'FuncCall'>):
   if (setReturningFunctions.has(name)) useAny(run, lineage);
   const differs = setReturningFunctions.has(name) || volatileFunctions.has(name);
   const result = differs ? { ...lineage, constant: false } : lineage;
-  const columns = functionColumns[name];
+  const columns = functionColumns.get(name);
   // One column alone is a value, not a row.
   if (columns === undefined || columns.length < 2) return result;
   return { ...result, row: columns.map((column) => ({ name: column, lineage: result })) };

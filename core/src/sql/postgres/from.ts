@@ -134,7 +134,7 @@ function fromFunction(run: Run, scope: Scope, body: RangeFunction): Item {
       for (const definition of listed) fields.push(definedColumn(run, definition, lineage));
       continue;
     }
-    const known = functionColumns[name];
+    const known = functionColumns.get(name);
     if (shapelessFunctions.has(name)) run.unknown(`the columns of ${name} are not known`);
     const args = bodyOf(call, 'FuncCall')?.args?.length ?? 1;
     if (known !== undefined) {

@@ -1,6 +1,6 @@
 import { beforeAll, expect, test } from '@jest/globals';
 import { loadParser } from './parser.ts';
-import { operationLines, unknownReasons } from './test-analysis.ts';
+import { operationLines, statementOf, unknownReasons } from './test-analysis.ts';
 import { catalogOf, contextOf } from './test-catalog.ts';
 
 beforeAll(loadParser);
@@ -56,6 +56,17 @@ test.each([
   "select setval(pg_get_serial_sequence(lower('authors'), 'id'), 1)",
   "select setval(evil.pg_get_serial_sequence('authors', 'id'), 1)",
   'select n from called',
+  // What a text names is looked up when it runs, behind what the statement itself does to the search path.
+  "select set_config('search_path', 'app', false), setval(pg_get_serial_sequence('authors', 'id'), 1)",
+  "select set_config('search_path', 'app', false), nextval('authors_id_seq'::text)",
+  // Another schema's type may cut or change the text, whatever it is called.
+  "select nextval('authors_id_seq'::evil.text)",
+  "select nextval('authors_id_seq'::evil.regclass)",
+  // To PostgreSQL these are letters.
+  "select nextval('\u00a0authors_id_seq')",
+  "select nextval(pg_get_serial_sequence('\ufeffauthors', 'id'))",
+  'select "__proto__"(1)',
+  'select * from "constructor"(1)',
 ])('%s is not understood', (text) => {
   expect(unknownReasons(text, context)).not.toEqual([]);
 });
@@ -64,4 +75,13 @@ test('a function of the user’s by that name may be the one that is called', ()
   const shadowed = contextOf(catalog, ['evil', 'pg_catalog', 'public']);
   const text = "select setval(pg_get_serial_sequence('authors', 'id'), 1)";
   expect(unknownReasons(text, shadowed)).toEqual(['user function evil.pg_get_serial_sequence']);
+});
+
+test('what is looked up when it runs says so, unless its schema is named', () => {
+  const late = (text: string) => statementOf(text, context).effects.lateNames;
+  expect(late("select nextval('authors_id_seq'::text)")).toBe(true);
+  expect(late("select nextval(pg_get_serial_sequence('authors', 'id'))")).toBe(true);
+  expect(late("select nextval(pg_get_serial_sequence('public.authors', 'id'))")).toBeUndefined();
+  expect(late("select nextval('authors_id_seq')")).toBeUndefined();
+  expect(late("select nextval('authors_id_seq'::regclass)")).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { bodyOf, literalString, type Node, nameParts } from './ast.ts';
+import { bodyOf, catalogType, literalString, type Node, nameParts } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
 import { relationResource, resolveRelation } from './names.ts';
 import type { Run } from './run.ts';
@@ -11,7 +11,7 @@ export function performSequence(
   node: Node | undefined,
 ): void {
   const owned = ownedSequences(run, node);
-  const found = owned ?? named(run, node);
+  const found = owned ?? named(run, node, isLate(node));
   if (found === undefined) {
     run.unknown(`${name} of a sequence that is not given by a constant name`);
     return;
@@ -27,12 +27,22 @@ export function performSequence(
     run.findings.add(verb, relationResource(run, relation), { relation });
 }
 
-/** The relation of that constant name, or none; undefined where the name is no constant. */
-function named(run: Run, node: Node | undefined): readonly CatalogRelation[] | undefined {
+/** A text is looked up when the statement runs; a constant that is a regclass, cast or not, when it is parsed. */
+function isLate(node: Node | undefined): boolean {
+  return bodyOf(unwrapRegclass(node), 'A_Const') === undefined;
+}
+
+/** The relation of that constant name, or none; undefined where the name is no constant. `late`: see isLate. */
+function named(
+  run: Run,
+  node: Node | undefined,
+  late: boolean,
+): readonly CatalogRelation[] | undefined {
   const text = literalString(unwrapRegclass(node));
   const parts = text === undefined ? undefined : parseIdentifier(text);
   if (parts === undefined || parts.length > 3) return undefined;
   const [relname, schemaname, catalogname] = [...parts].reverse();
+  if (late && schemaname === undefined) run.effects = { ...run.effects, lateNames: true };
   const resolved = resolveRelation(run, {
     relname: relname ?? '',
     ...(schemaname === undefined ? undefined : { schemaname }),
@@ -47,7 +57,7 @@ function ownedSequences(run: Run, node: Node | undefined): readonly CatalogRelat
   const [name, schema = 'pg_catalog'] = nameParts(call?.funcname).reverse();
   // Another by that name is reported with the arguments, but for one that an owner's view calls.
   if (name !== 'pg_get_serial_sequence' || schema !== 'pg_catalog') return undefined;
-  const [table] = named(run, call?.args?.[0]) ?? [];
+  const [table] = named(run, call?.args?.[0], true) ?? [];
   if (table === undefined) return [];
   return table.dependents.flatMap((oid) => {
     const dependent = run.context.catalog.relationByOid(oid);
@@ -57,14 +67,15 @@ function ownedSequences(run: Run, node: Node | undefined): readonly CatalogRelat
 
 function unwrapRegclass(node: Node | undefined): Node | undefined {
   if (node === undefined || !('TypeCast' in node)) return node;
-  const { arg, typeName } = node.TypeCast;
-  return nameParts(typeName?.names).at(-1) === 'regclass' ? arg : node;
+  return catalogType(node.TypeCast) === 'regclass' ? node.TypeCast.arg : node;
 }
 
 /** Splits a name as PostgreSQL does: unquoted parts are folded to lower case. */
 function parseIdentifier(text: string): string[] | undefined {
   const parts: string[] = [];
-  const pattern = /\s*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))\s*(\.|$)/y;
+  // No other characters are space to PostgreSQL: what is to others may begin a name.
+  const pattern =
+    /[ \t\n\r\f\v]*(?:"((?:[^"]|"")+)"|([A-Za-z_\u0080-\uffff][\w$\u0080-\uffff]*))[ \t\n\r\f\v]*(\.|$)/y;
   for (;;) {
     const match = pattern.exec(text);
     if (match === null) return undefined;

@@ -14,7 +14,7 @@ import {
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import { isBoundedWrite, uncountable } from './bounded-writes.ts';
-import type { AnalyzedText } from './decision-context.ts';
+import type { AnalyzedText, DecisionContext } from './decision-context.ts';
 import {
   applyNames,
   changesWhatFollows,
@@ -29,6 +29,7 @@ import {
   failedTransaction,
   missingPortal,
   missingStatement,
+  prepareAgain,
   reservedName,
   reservedPrefix,
   tooLong,
@@ -45,6 +46,8 @@ const maxMaskedBindBytes = 64 * 1024 * 1024;
 interface BoundPortal extends Portal {
   first?: { readonly run: StatementRun; readonly decision: number };
   readonly analyzed?: AnalyzedText;
+  /** Set where a name in it is looked up when it is carried out: what names led to when it was decided. */
+  readonly lateUnder?: DecisionContext;
   /** What it has begun to carry out: further parts of the result are of that, whatever names mean by then. */
   begun?: StatementAnalysis;
 }
@@ -203,6 +206,7 @@ export class ExtendedQuery {
       hold: false,
       openedBy: state.inflight.nextNumber,
       analyzed,
+      ...(analysis?.effects.lateNames && { lateUnder: state.context }),
     };
     // What EXECUTE and FETCH stand for may be another by the time it is executed, and binding them runs
     // nothing: they are decided at Execute.
@@ -228,6 +232,9 @@ export class ExtendedQuery {
     const portal: BoundPortal | undefined = state.portals.get(name);
     if (portal === undefined) return this.#refuser.refuse('Extended', missingPortal(name));
     const { analysis, statementText: text } = portal;
+    if (portal.lateUnder !== undefined && portal.lateUnder !== state.context) {
+      return this.#refuser.refuse('Extended', prepareAgain);
+    }
     let run: StatementRun;
     let decision: number;
     if (portal.first !== undefined && this.#resolver.stillHolds(portal.first.run.decided)) {

@@ -56,7 +56,9 @@ export class Resolver {
       if (analysis === undefined) return { error: missingPortal(fetch.name, 'cursor') };
       const opened = analysis.effects.declare?.inner ?? analysis;
       // What such a portal has begun to return is not what its name may stand for by now.
-      if (standsForAnother(opened)) return { error: notResolvable('FETCH', fetch.name) };
+      if (standsForAnother(opened) || opened.effects.lateNames) {
+        return { error: notResolvable('FETCH', fetch.name) };
+      }
       return { analysis: fetched(opened) };
     }
     return { analysis: statement };
