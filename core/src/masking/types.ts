@@ -13,10 +13,11 @@ export type FieldFormat = 0 | 1;
  * bytes written, or NULL_FIELD. `dst` has at least `maxLength(end - start)` bytes free from `at`. `dst` may
  * be `src` with `at <= start` (masking in place); the caller then guarantees that
  * `at + maxLength(end - start) <= end`, and `write` must be correct under that overlap.
- * Never called for a NULL field: NULL stays NULL. Results share a mask: but for `lastHit`, which is read at
- * once, it keeps nothing from one call to the next.
+ * Never called for a NULL field: NULL stays NULL. Results share a mask: but for `lastHit` and `rule`, which are
+ * read at once, it keeps nothing from one call to the next.
  */
 export interface FieldMask {
+  /** The rule that masks; of a detector, that of the last hit. */
   readonly rule: RuleRef;
   /** An upper bound, in bytes, for an input of that many bytes. */
   maxLength(inputLength: number): number;

@@ -223,7 +223,7 @@ export class Answers {
 
   #endCopyOut(execution: Execution): void {
     const { copyOut } = this.#flow;
-    if (copyOut !== undefined) countCells(execution, copyOut.masks, copyOut.cells);
+    if (copyOut !== undefined) countCells(execution, copyOut.cells);
     this.#flow.copyOut = undefined;
   }
 
@@ -251,7 +251,7 @@ export class Answers {
       state.resolutionDirty ||= state.resolutionTouched;
       state.catalogDirty ||= state.catalogTouched;
     }
-    if (run.masker !== undefined) countCells(execution, run.masker.masks, run.masker.cells);
+    if (run.masker !== undefined) countCells(execution, run.masker.cells);
     if (run.rows === 0) {
       const affected = affectedRows(parseCommandComplete(view, at + HEADER_BYTES, end));
       run.rows += affected;

@@ -1,5 +1,6 @@
 import { type FieldMask, NULL_FIELD } from '@chaperone/core/masking/types.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
+import { MaskedCells } from './masked-cells.ts';
 
 const tab = 0x09;
 const newline = 0x0a;
@@ -25,13 +26,13 @@ const escaped = new Map(Object.entries(unescaped).map(([letter, byte]) => [byte,
  */
 export class CopyMasker {
   readonly masks: readonly (FieldMask | null)[];
-  readonly cells: number[];
+  readonly cells: MaskedCells;
   readonly #csv: boolean;
   #scratch = Buffer.allocUnsafe(256);
 
   constructor(masks: readonly (FieldMask | null)[], format: 'text' | 'csv') {
     this.masks = masks;
-    this.cells = masks.map(() => 0);
+    this.cells = new MaskedCells(masks.length);
     this.#csv = format === 'csv';
   }
 
@@ -66,7 +67,7 @@ export class CopyMasker {
     const bound = mask.maxLength(value.length);
     if (this.#scratch.length < bound) this.#scratch = Buffer.allocUnsafe(bound * 2);
     const written = mask.write(value, 0, value.length, this.#scratch, 0);
-    if (mask.lastHit) this.cells[column] = this.cells[column]! + 1;
+    if (mask.lastHit) this.cells.hit(column, mask.rule);
     if (written === NULL_FIELD) return this.#csv ? emptyBytes : nullBytes;
     const masked = this.#scratch.subarray(0, written);
     return this.#csv ? encodeCsv(masked) : encodeText(masked);

@@ -6,6 +6,7 @@ import type { SessionState } from '../session-state.ts';
 import { ClientOutput } from './client-output.ts';
 import type { CopyMasker } from './copy-masker.ts';
 import type { Cut, Execution, Expectation, StatementRun } from './expectation.ts';
+import type { MaskedCells } from './masked-cells.ts';
 
 export type Outcome = 'Ok' | 'Error' | 'Cut' | 'Suspended' | 'Skipped';
 
@@ -125,7 +126,7 @@ export class ResponseFlow {
     if (outcome !== 'Ok') {
       for (const run of runs) {
         if (run.masker !== undefined && execution.masked === undefined) {
-          countCells(execution, run.masker.masks, run.masker.cells);
+          countCells(execution, run.masker.cells);
         }
       }
     }
@@ -134,19 +135,11 @@ export class ResponseFlow {
 }
 
 /** Adds the masked cells of one statement to its execution's account, by rule. */
-export function countCells(
-  execution: Execution,
-  masks: readonly ({ readonly rule: RuleRef } | null)[],
-  cells: number[],
-): void {
-  for (let column = 0; column < masks.length; column += 1) {
-    const mask = masks[column];
-    const count = cells[column] ?? 0;
-    if (!mask || count === 0) continue;
+export function countCells(execution: Execution, cells: MaskedCells): void {
+  for (const [rule, count] of cells.take()) {
     execution.masked ??= new Map();
-    const name = `${mask.rule.namespace}/${mask.rule.object}`;
+    const name = `${rule.namespace}/${rule.object}`;
     execution.masked.set(name, (execution.masked.get(name) ?? 0) + count);
-    cells[column] = 0;
   }
 }
 

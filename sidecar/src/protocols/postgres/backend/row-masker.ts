@@ -1,20 +1,21 @@
 import { type FieldMask, NULL_FIELD } from '@chaperone/core/masking/types.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
+import { MaskedCells } from './masked-cells.ts';
 
 /** Type byte, length and number of columns. */
 const rowHeaderBytes = 7;
 
 /**
- * Masks DataRow messages of one result. `cells` counts, by column, the values that were masked.
+ * Masks DataRow messages of one result, and counts the values that were masked.
  */
 export class RowMasker {
   readonly masks: readonly (FieldMask | null)[];
-  readonly cells: number[];
+  readonly cells: MaskedCells;
   #grows = false;
 
   constructor(masks: readonly (FieldMask | null)[]) {
     this.masks = masks;
-    this.cells = masks.map(() => 0);
+    this.cells = new MaskedCells(masks.length);
   }
 
   /** True when the row last measured cannot be masked in place. */
@@ -85,7 +86,7 @@ export class RowMasker {
       }
       out = move(src, run, from, dst, out);
       const written = mask.write(src, value, value + length, dst, out + 4);
-      if (mask.lastHit) cells[column] = cells[column]! + 1;
+      if (mask.lastHit) cells.hit(column, mask.rule);
       dst.writeInt32BE(written, out);
       out += written === NULL_FIELD ? 4 : 4 + written;
       from = value + length;
