@@ -543,23 +543,26 @@ describe('leases', () => {
     expect(server.requests).toHaveLength(3);
   });
 
-  test('end when the Target is another one than we know', async () => {
-    await leases.get('i', target);
+  test('are not lent for a Target that is another one than we know; what was lent before serves', async () => {
+    const held = await leases.get('i', target);
     leases.changed('i');
     server.answer = () => ({
       status: 409,
       body: { code: 'CHP-2014', message: 'It has changed.', hint: 'Connect again.' },
     });
-    // What was held serves until the answer has come.
-    let error: unknown;
-    while (error === undefined) {
-      await turn();
-      error = await leases.get('i', target).then(
-        () => undefined,
-        (cause: unknown) => cause,
-      );
-    }
-    expect(error).toMatchObject({ code: 'CHP-2014' });
+    expect(await leases.get('i', target)).toBe(held);
+    await server.received(2);
+    await expect(leases.get('i', target, held)).rejects.toMatchObject({ code: 'CHP-2014' });
+    expect(await leases.get('i', target)).toBe(held);
+    await expect(leases.get('j', target)).rejects.toMatchObject({ code: 'CHP-2014' });
+  });
+
+  test('that were asked for before a change are asked for again', async () => {
+    const asked = leases.get('i', target);
+    leases.changed('i');
+    const held = await asked;
+    expect(await leases.get('i', target)).toBe(held);
+    await server.received(2);
   });
 
   test('what was asked for another server’s sake does not serve this one', async () => {

@@ -21,6 +21,8 @@ export interface LeasesOptions {
 interface Held extends Lease {
   /** What it was asked for; see connectionOf. */
   readonly connection: string;
+  /** Of the Target that it was lent for. */
+  readonly generation: number;
   /** Epoch ms: from then on another is asked for while this one serves. */
   renewMs: number;
 }
@@ -40,6 +42,8 @@ export class Leases {
   readonly #options: LeasesOptions;
   readonly #held = new Map<string, Held>();
   readonly #asking = new Map<string, Promise<LeasedCredential>>();
+  /** How often something has changed. */
+  #changes = 0;
 
   constructor(options: LeasesOptions) {
     this.#options = options;
@@ -74,6 +78,7 @@ export class Leases {
 
   /** Something about this identity's targets has changed: its leases are renewed when they are next used. */
   changed(identityUid: string | undefined): void {
+    this.#changes += 1;
     const nowMs = this.#options.clock.nowMs();
     const prefix = keyOf(identityUid, '');
     for (const [key, held] of this.#held) if (key.startsWith(prefix)) held.renewMs = nowMs;
@@ -98,6 +103,8 @@ export class Leases {
     const { api, tokens, clock, logger } = this.#options;
     const key = keyOf(identityUid, target.uid);
     const connection = connectionOf(target);
+    const { generation } = target;
+    const changes = this.#changes;
     const body: CredentialRequest = {
       ...(identityUid !== undefined && { identityUid }),
       targetGeneration: target.generation,
@@ -108,12 +115,19 @@ export class Leases {
       );
       const lease = readLease(answer);
       const nowMs = clock.nowMs();
-      const renewMs = nowMs + (lease.expiresMs - nowMs) / 2;
-      this.#held.set(key, { ...lease, connection, renewMs });
+      // What has changed while it was asked for may have been answered from before.
+      const isOfNow = changes === this.#changes;
+      const renewMs = isOfNow ? nowMs + (lease.expiresMs - nowMs) / 2 : nowMs;
+      const held = this.#held.get(key);
+      if (held === undefined || held.generation <= generation) {
+        this.#held.set(key, { ...lease, connection, generation, renewMs });
+      }
       return lease.credential;
     } catch (error) {
-      // The policy API's word holds at once; that it is away does not end what was lent.
-      if (error instanceof ControlRefusal) this.#held.delete(key);
+      // The policy API's word holds at once; that it is away, or knows another Target than we, does not end what was
+      // lent for this one.
+      const isRefused = error instanceof ControlRefusal && error.code !== 'CHP-2014';
+      if (isRefused) this.#held.delete(key);
       else logger.warn({ err: error, target: target.uid }, 'no credential could be leased');
       throw asRefusal(error);
     }

@@ -3,12 +3,14 @@ import type { ControlRefusal } from '@chaperone/core/control/types.ts';
 import type { PolicyBundle, RefusalReason } from '@chaperone/core/policy/types.ts';
 import { type RefusalText, refusalResponse } from './refusal.ts';
 
+/** Ours to mend, not the caller's: drivers may try again. */
+const passing: ReadonlySet<string> = new Set(['CHP-2014', 'CHP-2020', 'CHP-3009', 'CHP-3010']);
+
 /** Why the login was refused, as the protocol has words for it. */
 export function refusalReason({ code }: ControlRefusal): RefusalReason {
   if (code === 'CHP-2002') return 'Suspended';
   if (code === 'CHP-2003') return 'Expired';
-  // Ours to mend, not the caller's: drivers may try again.
-  if (code === 'CHP-3009' || code === 'CHP-3010' || code === 'CHP-2020') return 'StalePolicy';
+  if (passing.has(code)) return 'StalePolicy';
   return 'NoPolicy';
 }
 
