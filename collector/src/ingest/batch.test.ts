@@ -40,7 +40,6 @@ test('frames are the events that were written', () => {
     [2, ['select ü']],
     [3, []],
   ]);
-  expect(parse(Buffer.alloc(0))).toEqual([]);
 });
 
 test('whichever byte is changed, and wherever they are cut: all of them are refused', () => {
@@ -50,7 +49,7 @@ test('whichever byte is changed, and wherever they are cut: all of them are refu
     changed[at]! ^= 1 << (at % 8);
     expect(() => parse(changed)).toThrow(expect.objectContaining({ status: 400 }));
   }
-  const ends = new Set<number>([0]);
+  const ends = new Set<number>();
   for (let at = 0; at < whole.length; ends.add(at)) at += whole.readUInt32LE(at) + 8;
   for (let length = 0; length < whole.length; length += 1) {
     const cut = whole.subarray(0, length);

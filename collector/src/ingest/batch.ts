@@ -198,5 +198,6 @@ export function parseFrames(
     events.push(checkEvent(seq, line, parts, session, at));
     offset = scan.end;
   }
+  if (events.length === 0) throw new Problem(400, 'CHP-6001', 'a batch without an event');
   return events;
 }

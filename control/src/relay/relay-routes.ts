@@ -27,7 +27,7 @@ interface Kind {
 }
 
 const kinds = {
-  // A batch of a recorder: 128 KiB of events, or a single one of 2.5 MiB, and some more.
+  // A batch of a recorder: 256 KiB of events, or a single one of 2.5 MiB, and some more.
   sessions: {
     kind: 'Events',
     contentType: 'application/x-ndjson',

@@ -85,8 +85,11 @@ export class Shipper {
   notify(urgent: boolean): void {
     this.#urgent ||= urgent;
     if (this.#backoff.failures > 0) return; // the retry's timer decides
-    const isEnough = this.#options.written() - this.#position >= enoughBytes;
-    if (this.#timer === undefined || urgent || isEnough) this.#resume();
+    if (this.#timer === undefined || urgent || this.#isEnough) this.#resume();
+  }
+
+  get #isEnough(): boolean {
+    return this.#options.written() - this.#position >= enoughBytes;
   }
 
   /** Ships on for `graceMs` at most, then gives up; what is left stays in the spool. */
@@ -157,7 +160,8 @@ export class Shipper {
         if (this.#stopping) return;
         await this.#sleep();
         const linger = this.#options.lingerMs ?? 50;
-        if (!this.#urgent && !this.#stopping && linger > 0) await this.#sleep(linger);
+        const waits = !this.#urgent && !this.#stopping && !this.#isEnough;
+        if (waits && linger > 0) await this.#sleep(linger);
         continue;
       }
       this.#urgent = false;
