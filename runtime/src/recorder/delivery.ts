@@ -196,7 +196,7 @@ export class Delivery {
     const { spool, logger, report } = this.#options;
     const { session, count } = events;
     const path = join(this.#rejectedDirectory, `${session}.ndjson`);
-    const text = `${events.lines().join('\n')}\n`;
+    const text = events.ndjson();
     appendFileSync(path, text, { mode: 0o600, flush: true });
     spool.otherBytes += Buffer.byteLength(text);
     logger.error({ code: 'CHP-4009', session, err: cause, path }, 'the collector refused events');

@@ -62,6 +62,13 @@ export class EventBatch {
     return joined;
   }
 
+  /** The same as NDJSON. */
+  ndjson(): string {
+    return this.lines()
+      .map((line) => `${line}\n`)
+      .join('');
+  }
+
   /** Each event as the JSON text of a `ShippedEvent`, without newlines. */
   lines(): string[] {
     return this.#starts.map((start, at) => encodeShipped(this.#bytes, start, this.#ends[at]!));

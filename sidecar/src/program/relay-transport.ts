@@ -2,7 +2,6 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import { HttpClient, problemText } from '@chaperone/runtime/http/client.ts';
-import type { EventBatch } from '@chaperone/runtime/recorder/event-batch.ts';
 import type { RelayTransport } from '@chaperone/runtime/recorder/transport.ts';
 import type { CollectorTransportOptions } from './collector-transport.ts';
 
@@ -49,10 +48,9 @@ export function relayTransport(
   };
   const events = (kind: 'sessions' | 'gaps', session: string) =>
     ({ method: 'POST', path: `${kind}/${session}/events`, type: 'application/x-ndjson' }) as const;
-  const text = (batch: EventBatch): string => `${batch.lines().join('\n')}\n`;
   return {
-    handOver: (batch, signal) => send(events('sessions', batch.session), text(batch), signal),
-    announce: (batch, signal) => send(events('gaps', batch.session), text(batch), signal),
+    handOver: (batch, signal) => send(events('sessions', batch.session), batch.ndjson(), signal),
+    announce: (batch, signal) => send(events('gaps', batch.session), batch.ndjson(), signal),
     handOverSnapshot: (digest, content, signal) =>
       send(
         { method: 'PUT', path: `snapshots/${digest}`, type: 'application/json' },
