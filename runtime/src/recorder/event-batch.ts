@@ -1,5 +1,5 @@
 import { uuidFromBytes } from '@chaperone/core/events/uuid.ts';
-import { frameHeaderBytes, readFrame } from './frame.ts';
+import { frameHeaderBytes, readFrame, scanFrame } from './frame.ts';
 import type { ShippedEvent } from './transport.ts';
 
 /** Events of one session in order, as frames in the bytes that they were read as: looked into by who takes them. */
@@ -75,22 +75,32 @@ export class EventBatch {
   }
 }
 
-/** Adds the frame at `[start, end)` of `bytes` to the batch of its session, one for each in `batches`. */
-export function addBySession(
-  batches: Map<string, EventBatch>,
+/**
+ * The whole frames at the beginning of `bytes`, by session in the order in which they begin; one that is cut at the end
+ * is left out. `trusted`: they have not left this process.
+ */
+export function wholeFrames(
   bytes: Buffer,
-  start: number,
-  end: number,
-): void {
-  const session = start + frameHeaderBytes;
-  // The bytes themselves are a key that costs less to make than the text.
-  const key = bytes.toString('latin1', session, session + 16);
-  let batch = batches.get(key);
-  if (batch === undefined) {
-    batch = new EventBatch(uuidFromBytes(bytes, session), bytes);
-    batches.set(key, batch);
+  trusted: boolean,
+): { readonly events: readonly EventBatch[]; readonly bytes: number } {
+  const batches = new Map<string, EventBatch>();
+  let at = 0;
+  for (;;) {
+    const scan = scanFrame(bytes, at, bytes.length, trusted);
+    if (scan.kind !== 'Frame') break;
+    if (!trusted && readFrame(bytes, at, scan.end) === undefined) break;
+    const session = at + frameHeaderBytes;
+    // The bytes themselves are a key that costs less to make than the text.
+    const key = bytes.toString('latin1', session, session + 16);
+    let batch = batches.get(key);
+    if (batch === undefined) {
+      batch = new EventBatch(uuidFromBytes(bytes, session), bytes);
+      batches.set(key, batch);
+    }
+    batch.add(at, scan.end);
+    at = scan.end;
   }
-  batch.add(start, end);
+  return { events: [...batches.values()], bytes: at };
 }
 
 function sequenceAt(bytes: Buffer, start: number): number {

@@ -5,7 +5,7 @@ import type { FillRandom } from '@chaperone/core/events/random.ts';
 import type { EventBody, EventParts } from '@chaperone/core/events/types.ts';
 import { UuidGenerator } from '@chaperone/core/events/uuid.ts';
 import type { Clock } from '../clock.ts';
-import { EventBatch } from './event-batch.ts';
+import { type EventBatch, wholeFrames } from './event-batch.ts';
 import { FrameBatch } from './frame.ts';
 import { SessionName } from './session-name.ts';
 
@@ -33,18 +33,12 @@ export class EventWriter {
     return new SessionName(this.#ids.next(this.#clock.nowUs()));
   }
 
-  /** A session that consists of these events. */
+  /** A session that consists of these events, one at least. */
   session(bodies: readonly EventBody[]): EventBatch {
     const session = this.newSession();
     const batch = new FrameBatch();
-    const bounds = bodies.map((body, at) => {
-      const start = batch.length;
-      this.write(batch, session, at + 1, body, undefined);
-      return [start, batch.length] as const;
-    });
-    const events = new EventBatch(session.id, batch.buffer);
-    for (const [start, end] of bounds) events.add(start, end);
-    return events;
+    for (const [at, body] of bodies.entries()) this.write(batch, session, at + 1, body, undefined);
+    return wholeFrames(batch.buffer.subarray(0, batch.length), true).events[0]!;
   }
 
   /** Adds one event to the batch, or throws and leaves it as it was. */

@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
-import { addBySession, type EventBatch } from './event-batch.ts';
-import { frameHeaderBytes, readFrame, scanFrame, segmentHeader } from './frame.ts';
+import { type EventBatch, wholeFrames } from './event-batch.ts';
+import { frameHeaderBytes, scanFrame, segmentHeader } from './frame.ts';
 import type { Segment, Spool } from './spool.ts';
 
 /** Events read back, and the position behind the last of them. */
@@ -83,26 +83,6 @@ export class SpoolReader {
     this.#open = undefined;
     await open?.handle.close();
   }
-}
-
-/**
- * The whole frames at the beginning of `bytes`; one that is cut at their end is read with the next ones.
- * `trusted`: they have not left this process.
- */
-function wholeFrames(
-  bytes: Buffer,
-  trusted: boolean,
-): { readonly events: readonly EventBatch[]; readonly bytes: number } {
-  const batches = new Map<string, EventBatch>();
-  let at = 0;
-  for (;;) {
-    const scan = scanFrame(bytes, at, bytes.length, trusted);
-    if (scan.kind !== 'Frame') break;
-    if (!trusted && readFrame(bytes, at, scan.end) === undefined) break;
-    addBySession(batches, bytes, at, scan.end);
-    at = scan.end;
-  }
-  return { events: [...batches.values()], bytes: at };
 }
 
 /** Fewer bytes than asked for where the file ends before them. */
