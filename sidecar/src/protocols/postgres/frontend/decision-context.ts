@@ -207,6 +207,7 @@ const maxContexts = 256;
 
 /** The contexts in use, found by what they depend on. */
 export class DecisionContexts {
+  /** The one asked for last at the end. */
   readonly #contexts = new Map<string, DecisionContext>();
   readonly #fingerprint: (normalForm: string) => string;
   readonly #budget = new TextBudget();
@@ -222,6 +223,7 @@ export class DecisionContexts {
     if (policyId === undefined) {
       policyId = this.#nextPolicyId++;
       this.#policyIds.set(key.policy, policyId);
+      this.#supersede(key.policy);
     }
     const id = JSON.stringify([
       policyId,
@@ -230,17 +232,35 @@ export class DecisionContexts {
       key.currentUser,
       key.searchPath,
     ]);
-    let context = this.#contexts.get(id);
-    if (context === undefined) {
-      context = new DecisionContext(key, this.#fingerprint, this.#budget);
-      this.#contexts.set(id, context);
-      for (const [oldest, dropped] of this.#contexts) {
-        if (this.#contexts.size <= maxContexts) break;
-        this.#contexts.delete(oldest);
-        dropped.clear();
-      }
+    const context =
+      this.#contexts.get(id) ?? new DecisionContext(key, this.#fingerprint, this.#budget);
+    this.#contexts.delete(id);
+    this.#contexts.set(id, context);
+    for (const oldest of this.#contexts.keys()) {
+      if (this.#contexts.size <= maxContexts) break;
+      this.#drop(oldest);
     }
     return context;
+  }
+
+  /** Contexts held. */
+  get size(): number {
+    return this.#contexts.size;
+  }
+
+  /** Sessions go over to a new policy together: what was decided by the one before is not asked for again. */
+  #supersede({ identity, bundle }: TargetPolicy): void {
+    for (const [id, { key }] of this.#contexts) {
+      const { policy: former } = key;
+      const isSame =
+        former.identity.uid === identity.uid && former.bundle.target.uid === bundle.target.uid;
+      if (isSame) this.#drop(id);
+    }
+  }
+
+  #drop(id: string): void {
+    this.#contexts.get(id)?.clear();
+    this.#contexts.delete(id);
   }
 }
 
