@@ -57,6 +57,36 @@ async function waiting(): Promise<number> {
   }
 }
 
+/** Resolves once a statement has waited for a lock ten times as long as `timeoutMs`, or `ended` has. */
+async function waitedPast(timeoutMs: number, ended: Promise<unknown>): Promise<void> {
+  let over = false;
+  const end = (): void => {
+    over = true;
+  };
+  ended.then(end, end);
+  while (!over) {
+    const { rows } = await postgres.query(
+      `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+         AND clock_timestamp() - query_start > make_interval(secs => $1)`,
+      [(timeoutMs * 10) / 1000],
+      'shop',
+    );
+    if (rows.length > 0) return;
+  }
+}
+
+/** Resolves once the statement runs. */
+async function running(sql: string): Promise<void> {
+  for (;;) {
+    const { rows } = await postgres.query(
+      "SELECT FROM pg_stat_activity WHERE state = 'active' AND query = $1",
+      [sql],
+      'shop',
+    );
+    if (rows.length > 0) return;
+  }
+}
+
 async function cancel(): Promise<void> {
   const { processID: pid, secretKey } = client as unknown as Record<string, number>;
   const secret = Buffer.alloc(4);
@@ -86,5 +116,37 @@ test('one that comes late and hits the question ends nothing', async () => {
   await waiting();
   await locker.query('COMMIT');
   expect((await outcome).rows).toEqual([{ one: 1 }]);
+  expect((await client.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
+});
+
+test.each(['statement_timeout', 'lock_timeout'])(
+  "the client's %s is for its own statements",
+  async (setting) => {
+    await locker.query('ROLLBACK');
+    await client.query(`SET ${setting} = '20ms'`);
+    await locker.query('BEGIN; LOCK TABLE pg_catalog.pg_event_trigger');
+    const outcome = client.query(`SELECT current_setting('${setting}') AS setting`);
+    await waitedPast(20, outcome);
+    await locker.query('COMMIT');
+    expect((await outcome).rows).toEqual([{ setting: '20ms' }]);
+  },
+);
+
+test('many at once end what they are for, and none of them a question of the proxy', async () => {
+  await locker.query('ROLLBACK');
+  const outcome = client.query(endless).then(
+    () => 'done',
+    ({ code }) => code,
+  );
+  await running(endless);
+  const cancels = Array.from({ length: 40 }, cancel);
+  expect(await outcome).toBe('57014');
+  // One that comes late may be for this one, as with PostgreSQL itself.
+  const next = client.query('SELECT 1 AS one').then(
+    ({ rows }) => rows,
+    ({ code }) => code,
+  );
+  expect([[{ one: 1 }], '57014']).toContainEqual(await next);
+  await Promise.all(cancels);
   expect((await client.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
 });

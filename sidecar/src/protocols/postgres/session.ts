@@ -228,10 +228,9 @@ export class PostgresSession {
    * The caller's own cancel request. It is for a statement of the caller's: one that comes before that was sent,
    * while a question of ours runs or the record is written, waits; where there is none it is for nothing.
    */
-  cancel(): Promise<void> {
-    if (this.#isSent()) return this.#options.cancelBackend();
-    this.#cancelsNext = true;
-    return Promise.resolve();
+  async cancel(): Promise<void> {
+    if (this.#isSent()) await this.#forwardCancel();
+    else this.#cancelsNext = true;
   }
 
   /** Sends on a cancel request that has waited. */
@@ -570,17 +569,21 @@ export class PostgresSession {
     recorder.appendCompleted(completed);
   }
 
-  /** Nothing is decided before the cancellation has ended: it could hit the next statement. */
   #cancelBackend(): void {
+    this.#forwardCancel().catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'a statement could not be cancelled');
+    });
+  }
+
+  /** Nothing is decided or asked before the cancellation has ended: it could hit the next statement. */
+  async #forwardCancel(): Promise<void> {
     this.#cancelling += 1;
-    const done = (): void => {
+    try {
+      await this.#options.cancelBackend();
+    } finally {
       this.#cancelling -= 1;
       this.#resumeFrontend();
-    };
-    this.#options.cancelBackend().then(done, (error: unknown) => {
-      this.#options.logger.warn({ err: error }, 'a statement could not be cancelled');
-      done();
-    });
+    }
   }
 
   #leaking(rule: RuleRef, why: string): void {

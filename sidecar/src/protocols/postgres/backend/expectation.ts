@@ -126,7 +126,7 @@ export interface InBandExpectation extends Sent {
   closesLeft: number;
   /** One array of values for each command. */
   readonly results: (string | null)[][];
-  /** When it is cancelled it is asked again by `done`, and the client is told nothing. */
+  /** When it is interrupted it is asked again by `done`, and the client is told nothing. */
   readonly retriable: boolean;
   /** A message of the client's before it failed, and the backend skipped it. */
   readonly skipped: () => void;

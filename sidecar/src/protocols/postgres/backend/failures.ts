@@ -1,13 +1,18 @@
 import { parseErrorFields } from '../messages/backend-reader.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
-import type { Expectation, QueryExpectation } from './expectation.ts';
+import type { Expectation, InBandExpectation, QueryExpectation } from './expectation.ts';
 import type { ResponseFlow } from './response-flow.ts';
 
 /** In a failed transaction PostgreSQL looks at nothing but its end. */
 const failedTransaction = '25P02';
 
-/** By a cancel request, or by the session's own statement_timeout. */
-export const queryCanceled = '57014';
+/** What ends a question of ours for reasons of the client's: its cancel request, its own statement_timeout and lock_timeout. */
+const interruptions: ReadonlySet<string> = new Set(['57014', '55P03']);
+
+/** Whether a question of ours that failed so is asked again. */
+export function isAskedAgain(question: InBandExpectation, sqlstate: string): boolean {
+  return question.retriable && interruptions.has(sqlstate);
+}
 
 /** ErrorResponses: whose they are, what the client is told, and what they take back. */
 export class Failures {
@@ -85,8 +90,9 @@ export class Failures {
     if (!silent) {
       if (first.kind === 'Refused') this.#flow.output.insert(first.replacement, end);
       else if (first.kind === 'InBand') {
-        const retried = first.retriable && sqlstate === queryCanceled;
-        if (!retried) this.#flow.output.insert(this.#flow.events.inBandFailure(), end);
+        if (!isAskedAgain(first, sqlstate)) {
+          this.#flow.output.insert(this.#flow.events.inBandFailure(), end);
+        }
       } else if (first.kind === 'Execute' && first.execution.cut) {
         this.#flow.output.insert(first.execution.cut.error, end);
       } else this.#flow.report(view, at, end);

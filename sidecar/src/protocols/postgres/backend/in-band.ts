@@ -11,7 +11,7 @@ const name = `${reservedPrefix}in_band`;
  *
  * `ending`: Sync where nothing of the client's is in flight, Flush within its pipeline (a Sync there would
  * commit what it has sent).
- * `retriable`: when it is cancelled the client is told nothing, and `done` asks again.
+ * `retriable`: when it is interrupted the client is told nothing, and `done` asks again.
  */
 export function inBand(
   statements: readonly string[],

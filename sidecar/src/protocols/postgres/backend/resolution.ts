@@ -21,11 +21,15 @@ import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
 import type { Catalogs, KnownCatalog } from './catalogs.ts';
 import type { InBandExpectation } from './expectation.ts';
-import { queryCanceled } from './failures.ts';
+import { isAskedAgain } from './failures.ts';
 import { inBand } from './in-band.ts';
 
 /** A client's cancel request may come late and hit a question of ours: so often it is asked in all. */
 const maxAttempts = 4;
+
+/** Before a question that was interrupted, until the Sync behind it: the client's timeouts are for its own statements. */
+const withoutTimeouts =
+  "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)";
 
 type Results = readonly (readonly (string | null)[])[];
 
@@ -233,8 +237,9 @@ export class Resolution {
     // Within a transaction it cannot be asked again: the failure has ended that.
     const retriable =
       ending === 'Sync' && session.status === TransactionStatus.Idle && attempt < maxAttempts;
+    const again = attempt > 1;
     const answered: InBandExpectation['done'] = (failure, results) => {
-      if (failure !== undefined && retriable && failure.sqlstate === queryCanceled) {
+      if (failure !== undefined && isAskedAgain(expectation, failure.sqlstate)) {
         this.#read(statements, ending, use, attempt + 1);
         return;
       }
@@ -244,7 +249,7 @@ export class Resolution {
         return;
       }
       try {
-        use(results);
+        use(again ? results.slice(1) : results);
       } catch (error) {
         this.#options.failed(error instanceof Error ? error : new Error(String(error)));
       }
@@ -254,7 +259,8 @@ export class Resolution {
       session.resolutionDirty = true;
       session.catalogDirty = true;
     };
-    const { bytes, expectation } = inBand(statements, ending, retriable, answered, skipped);
+    const asked = again ? [withoutTimeouts, ...statements] : statements;
+    const { bytes, expectation } = inBand(asked, ending, retriable, answered, skipped);
     session.inflight.push(expectation);
     if (ending === 'Sync') session.inflight.push({ kind: 'InBandSync', barrier: true });
     this.#options.send(bytes);
