@@ -6,18 +6,18 @@ import type { Socket } from 'node:net';
 import type { OperationCompleted, SessionClosed } from '@chaperone/core/events/types.ts';
 import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
-import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
+import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
 import type { Gatekeeper } from '../../gatekeeper.ts';
 import type { ProxyMetrics } from '../../metrics.ts';
 import type { PolicyView } from '../../policy-views.ts';
 import type { Catalogs } from './backend/catalogs.ts';
-import type { Cut, Execution, Expectation, StatementRun } from './backend/expectation.ts';
+import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
 import { Resolution } from './backend/resolution.ts';
 import type { Outcome } from './backend/response-flow.ts';
 import { Responses } from './backend/responses.ts';
-import { errorReport, refusalResponse } from './errors/refusal.ts';
+import { refusalResponse } from './errors/refusal.ts';
 import {
   type DecidedStatement,
   type DecisionContexts,
@@ -30,6 +30,19 @@ import { endWith } from './handshake/end-with.ts';
 import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
 import { readReusing } from './read-reusing.ts';
+import { SessionCancel } from './session-cancel.ts';
+import {
+  catalogNotReadable,
+  identityGone,
+  internalError,
+  policyWithdrawn,
+  protocolViolation,
+  resultNotRecorded,
+  shutdownReport,
+  statementNotRecorded,
+  targetClosed,
+  undeliverable,
+} from './session-reports.ts';
 import { SessionState } from './session-state.ts';
 import { SessionTime } from './session-time.ts';
 
@@ -63,14 +76,6 @@ export interface SessionOptions {
 /** What a session reads into. Most see short statements and results only; long ones are read in long pieces. */
 const clientReadBytes = { first: 4 * 1024, most: 64 * 1024 };
 const backendReadBytes = { first: 8 * 1024, most: 64 * 1024 };
-/** When a cancel request that has waited is sent again, each time four times as long after the last. */
-const firstCancelAgainMs = 50;
-const lastCancelAgainMs = 5000;
-
-const shutdownReport = refusalResponse('NoPolicy', 'End', {
-  message: 'the proxy is shutting down',
-  hint: 'Connect again.',
-});
 
 interface Forward {
   readonly pieces: readonly Buffer[];
@@ -86,12 +91,9 @@ export class PostgresSession {
   readonly #responses: Responses;
   readonly #resolution: Resolution;
   readonly #time: SessionTime;
+  readonly #cancel: SessionCancel;
   readonly #forwards: Forward[] = [];
   #view: PolicyView;
-  #cancelling = 0;
-  /** A cancel request of the caller's came before its statement was sent. */
-  #cancelsNext = false;
-  #cancelsAgain: Timer | undefined;
   #closed = false;
   #ready = false;
   #resuming = false;
@@ -130,6 +132,14 @@ export class PostgresSession {
       end: (reason, report) => this.terminate(reason, report),
     });
     this.#state = new SessionState(emptyContext(options.view, options.database));
+    this.#cancel = new SessionCancel({
+      clock: options.clock,
+      cancelBackend: options.cancelBackend,
+      running: () => this.#state.inflight.first,
+      isSent: () => this.#isSent(),
+      ended: () => this.#resumeFrontend(),
+      failed: (err) => options.logger.warn({ err }, 'a statement could not be cancelled'),
+    });
     this.#frontend = new Frontend(this.#state, this.#frontendEvents());
     this.#responses = new Responses(this.#state, this.#responseEvents(), {
       maxMaskedRowBytes: options.maxMaskedRowBytes,
@@ -202,60 +212,17 @@ export class PostgresSession {
 
   /** The caller no longer counts as the identity: it, its subject or our attestation is gone. */
   identityGone(): void {
-    const { identity } = this.#view.policy;
-    this.terminate(
-      'PolicyWithdrawn',
-      refusalResponse('NoPolicy', 'End', {
-        message: `the caller is not known as MachineIdentity ${identity.namespace}/${identity.name} any more (CHP-2004)`,
-        hint: 'If the MachineIdentity or its subject was removed, have its owner restore it; then connect again.',
-      }),
-    );
+    this.terminate('PolicyWithdrawn', identityGone(this.#view.policy.identity));
   }
 
   /** No policy opens the target to the identity any more. */
   withdrawn(): void {
-    const { identity } = this.#view.policy;
-    this.terminate(
-      'PolicyWithdrawn',
-      refusalResponse('NoPolicy', 'End', {
-        message: `no policy opens this target to ${identity.namespace}/${identity.name} any more (CHP-3011)`,
-        hint: 'Connect again once an AccessPolicy names the identity and the target.',
-      }),
-    );
+    this.terminate('PolicyWithdrawn', policyWithdrawn(this.#view.policy.identity));
   }
 
-  /**
-   * The caller's own cancel request. It is for a statement of the caller's: one that comes before that was sent,
-   * while a question of ours runs or the record is written, waits; where there is none it is for nothing.
-   */
-  async cancel(): Promise<void> {
-    if (this.#isSent()) await this.#forwardCancel();
-    else this.#cancelsNext = true;
-  }
-
-  /** Sends on a cancel request that has waited. */
-  #cancelWaited(): void {
-    if (!this.#cancelsNext || !this.#isSent()) return;
-    this.#cancelsNext = false;
-    const { first } = this.#state.inflight;
-    if (first !== undefined) this.#cancelUntilGone(first, firstCancelAgainMs);
-  }
-
-  /** A backend that has not begun with the statement yet takes no notice of a request: it is sent again. */
-  #cancelUntilGone(running: Expectation, againMs: number): void {
-    if (this.#closed || this.#state.inflight.first !== running) return;
-    this.#cancelBackend();
-    if (againMs > lastCancelAgainMs) return;
-    this.#cancelsAgain?.cancel();
-    this.#cancelsAgain = this.#options.clock.setTimer(againMs, () =>
-      this.#cancelUntilGone(running, againMs * 4),
-    );
-  }
-
-  /** The backend has all that was allowed, and no question of ours before it. */
-  #isSent(): boolean {
-    const { first } = this.#state.inflight;
-    return this.#forwards.length === 0 && first?.kind !== 'InBand' && first?.kind !== 'InBandSync';
+  /** The caller's own cancel request. */
+  cancel(): Promise<void> {
+    return this.#cancel.request();
   }
 
   /** Ends once nothing runs and no transaction is open. */
@@ -304,7 +271,7 @@ export class PostgresSession {
       this.#violation('Client', error);
       return;
     }
-    this.#cancelWaited();
+    this.#cancel.sendWaiting();
     this.#resumeClient();
   }
 
@@ -360,20 +327,20 @@ export class PostgresSession {
     this.#options.gatekeeper.whenDurable(durability, (failure) => {
       if (this.#closed) return;
       if (failure !== undefined) {
-        this.terminate(
-          'Recorder',
-          refusalResponse('Recorder', 'End', {
-            message: `the statement could not be recorded, so it was not forwarded (${failure.code})`,
-            hint: 'Connect again once the record can be written; the operator of the proxy can tell why it cannot.',
-          }),
-        );
+        this.terminate('Recorder', statementNotRecorded(failure.code));
         return;
       }
       forward.durable = true;
       while (this.#forwards[0]?.durable) this.#write(this.#forwards.shift()!.pieces);
-      this.#cancelWaited();
+      this.#cancel.sendWaiting();
       this.#resumeClient();
     });
+  }
+
+  /** The backend has all that was allowed, and no question of ours before it. */
+  #isSent(): boolean {
+    const { first } = this.#state.inflight;
+    return this.#forwards.length === 0 && first?.kind !== 'InBand' && first?.kind !== 'InBandSync';
   }
 
   #write(pieces: readonly Buffer[]): void {
@@ -409,7 +376,7 @@ export class PostgresSession {
       toClient: (bytes) => this.#toClient([bytes]),
       readyToDecide: () => {
         const { catalogCheck } = this.#view.policy.bundle.target;
-        return this.#cancelling === 0 && this.#resolution.isCurrent(catalogCheck === 'Statement');
+        return !this.#cancel.isUnderWay && this.#resolution.isCurrent(catalogCheck === 'Statement');
       },
       request: () => this.#request(),
       admit: (decided) => this.#admit(decided),
@@ -477,16 +444,8 @@ export class PostgresSession {
       recordResult: (execution, bytes) => {
         const failure = recorder.appendResult(execution.decision, bytes);
         if (failure !== undefined && execution.cut === undefined) {
-          execution.cut = {
-            sqlstate: '53000',
-            error: errorReport({
-              severity: 'ERROR',
-              sqlstate: '53000',
-              message: `the result could not be recorded, so it was cut (${failure.code})`,
-              hint: 'Try again once the record can be written.',
-            }),
-          };
-          this.#cancelBackend();
+          execution.cut = { sqlstate: '53000', error: resultNotRecorded(failure.code) };
+          this.#cancel.cancel();
         }
       },
       overLimit: (execution, run, rows, bytes) => {
@@ -518,7 +477,7 @@ export class PostgresSession {
           Buffer.concat([parse(refused, `Undone by Chaperone: session ${recorder.id}`, []), flush]),
         );
       },
-      cancelBackend: () => this.#cancelBackend(),
+      cancelBackend: () => this.#cancel.cancel(),
       settled: () => {
         if (this.#resuming) return;
         this.#resuming = true;
@@ -528,12 +487,9 @@ export class PostgresSession {
           else this.#resumeFrontend();
         });
       },
-      inBandFailure: () => internalError('what names resolve by could not be read (CHP-3013)'),
+      inBandFailure: () => internalError(catalogNotReadable),
       undeliverable: (rule, why) => ({
-        error: refusalResponse('Masking', 'Statement', {
-          message: `the result was not delivered: ${why}${rule === undefined ? '' : ` (MaskingRule ${rule.namespace}/${rule.object})`} (CHP-3006)`,
-          hint: 'Select the protected column by itself, or leave it out.',
-        }),
+        error: undeliverable(rule, why),
         sqlstate: '42501',
       }),
       leaking: (rule, why) => this.#leaking(rule, why),
@@ -569,23 +525,6 @@ export class PostgresSession {
     recorder.appendCompleted(completed);
   }
 
-  #cancelBackend(): void {
-    this.#forwardCancel().catch((error: unknown) => {
-      this.#options.logger.warn({ err: error }, 'a statement could not be cancelled');
-    });
-  }
-
-  /** Nothing is decided or asked before the cancellation has ended: it could hit the next statement. */
-  async #forwardCancel(): Promise<void> {
-    this.#cancelling += 1;
-    try {
-      await this.#options.cancelBackend();
-    } finally {
-      this.#cancelling -= 1;
-      this.#resumeFrontend();
-    }
-  }
-
   #leaking(rule: RuleRef, why: string): void {
     this.#options.logger.error(
       { rule: `${rule.namespace}/${rule.object}`, why },
@@ -611,10 +550,7 @@ export class PostgresSession {
 
   #resolutionFailed(error: Error): void {
     this.#options.logger.warn({ err: error }, 'the catalog could not be read');
-    this.terminate(
-      'Error',
-      internalError('what names resolve by could not be read (CHP-3013)', 'FATAL'),
-    );
+    this.terminate('Error', internalError(catalogNotReadable, 'FATAL'));
   }
 
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────
@@ -629,26 +565,12 @@ export class PostgresSession {
     metrics.violation(side);
     recorder.append({ type: 'ProtocolViolation', side, code: error.code, message: error.message });
     logger.warn({ side, code: error.code }, error.message);
-    const message =
-      side === 'Client' ? error.message : 'the target does not keep to the protocol (CHP-5001)';
-    this.terminate(
-      'ProtocolViolation',
-      errorReport({ severity: 'FATAL', sqlstate: side === 'Client' ? '08P01' : '08006', message }),
-    );
+    this.terminate('ProtocolViolation', protocolViolation(side, error.message));
   }
 
   #onBackendClose(): void {
     if (this.#closed) return;
-    this.terminate(
-      'Backend',
-      this.#ready
-        ? undefined
-        : errorReport({
-            severity: 'FATAL',
-            sqlstate: '08006',
-            message: 'the target closed the session (CHP-5005)',
-          }),
-    );
+    this.terminate('Backend', this.#ready ? undefined : targetClosed);
   }
 
   #end(reason: SessionClosed['reason'], clientToldWhy = false): void {
@@ -656,7 +578,7 @@ export class PostgresSession {
     this.#closed = true;
     const { client, backend, recorder, onClosed, metrics } = this.#options;
     this.#time.stop();
-    this.#cancelsAgain?.cancel();
+    this.#cancel.stop();
     for (const item of this.#state.inflight) {
       if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
         const { execution } = item;
@@ -682,13 +604,4 @@ export class PostgresSession {
     else backend.socket.destroy();
     onClosed();
   }
-}
-
-function internalError(message: string, severity: 'ERROR' | 'FATAL' = 'ERROR'): Buffer {
-  return errorReport({
-    severity,
-    sqlstate: 'XX000',
-    message,
-    hint: 'Tell the operator of the proxy; the log has more.',
-  });
 }
