@@ -110,7 +110,24 @@ fuzz(
       for (const one of asked) decide(view.policy, one, { nowMs });
     }
   }),
-  { briefly: 1.5 },
+  {
+    briefly: 1.5,
+    past: [
+      {
+        values: [[{ steps: [63, 0, 25], act: 'replace', value: [[]], name: '__proto__' }]],
+        was: 'a field of a bundle that is of another kind made the compiler throw',
+      },
+      {
+        values: [
+          [
+            { steps: [0], act: 'replace', value: {}, name: '__proto__' },
+            { steps: [0], act: 'add', value: [], name: 'toString' },
+          ],
+        ],
+        was: 'a bundleVersion that has no text made reading the bundle throw a TypeError',
+      },
+    ],
+  },
 );
 
 /** What makes one of these statements refused or wait, when everything else would let it pass. */

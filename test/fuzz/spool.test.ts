@@ -75,6 +75,10 @@ const events: fc.Arbitrary<readonly Written[]> = fc.array(
   { minLength: 1, maxLength: 25 },
 );
 
+/** Allowed statements of so many bytes. */
+const statements = (...sizes: readonly number[]): readonly Written[] =>
+  sizes.map((size) => ({ body: bodies.decided(), parts: { statement: 'x'.repeat(size) } }));
+
 /** Changes a file of frames; returns the first offset at which it differs from before. */
 function harm(path: string, change: Damage): number {
   const bytes = readFileSync(path);
@@ -137,12 +141,14 @@ fuzz(
     fc.nat(10),
     fc.boolean(),
     fc.boolean(),
-    async (list, changes, pick, running, swap) => {
+    // One event at a time, and several of those in a file: what stands before damage within one read counts, too.
+    fc.constantFrom(700, 4000),
+    async (list, changes, pick, running, swap, batchBytes) => {
       const directory = mkdtempSync(join(tmpdir(), 'chaperone-fuzz-spool-'));
       const options = {
         directory,
         maxBytes: 1 << 20,
-        segmentBytes: 2000,
+        segmentBytes: 5000,
         onSealed: () => {},
         onCreated: () => {},
       };
@@ -189,7 +195,7 @@ fuzz(
         if (!running) spoil();
         const spool = new Spool(options);
         if (running) spoil();
-        const reader = new SpoolReader(spool, 700);
+        const reader = new SpoolReader(spool, batchBytes);
         const read: string[] = [];
         let unreadable = 0;
         for (let position = 0; position < spool.written; ) {
@@ -215,5 +221,13 @@ fuzz(
       }
     },
   ),
-  { briefly: 2 },
+  {
+    briefly: 2,
+    past: [
+      {
+        values: [statements(20, 20, 20), [{ kind: 'cut', at: 1500 }], 0, true, false, 4000],
+        was: 'a file that was cut while the program ran lost what stood before the cut',
+      },
+    ],
+  },
 );
