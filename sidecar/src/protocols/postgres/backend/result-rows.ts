@@ -1,5 +1,6 @@
 import type { PlannedMask } from '@chaperone/core/masking/types.ts';
 import { parseCopyResponse } from '../messages/backend-reader.ts';
+import { Cursor } from '../messages/cursor.ts';
 import { HEADER_BYTES, MAX_LARGE_BYTES } from '../messages/frame.ts';
 import { formatAt } from '../messages/frontend-reader.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
@@ -195,20 +196,18 @@ function runOf(
   return undefined;
 }
 
-/** The fields of a DataRow in text format; for answers to statements of our own. */
+/**
+ * The fields of a DataRow in text format; for answers to statements of our own.
+ * @throws ProtocolError when they do not fill it
+ */
 function textValues(view: Buffer, start: number, end: number): (string | null)[] {
-  const count = view.readUInt16BE(start + HEADER_BYTES);
+  const cursor = new Cursor(view, start + HEADER_BYTES, end);
+  const count = cursor.count(4);
   const values: (string | null)[] = [];
-  let at = start + HEADER_BYTES + 2;
   for (let index = 0; index < count; index += 1) {
-    if (at + 4 > end) throw new ProtocolError('Truncated', 'a DataRow ends within a length');
-    const length = view.readInt32BE(at);
-    at += 4;
-    if (length < -1 || length > end - at) {
-      throw new ProtocolError('Truncated', 'a DataRow field reaches beyond its message');
-    }
-    values.push(length === -1 ? null : view.toString('utf8', at, at + length));
-    at += Math.max(length, 0);
+    const { start: from, length } = cursor.value();
+    values.push(length === -1 ? null : view.toString('utf8', from, from + length));
   }
+  cursor.finish();
   return values;
 }
