@@ -7,7 +7,18 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { policy } from '../support/chaperone.ts';
-import { secretTexts, stepsOf, texts } from '../support/conversations.ts';
+import {
+  bind,
+  describe,
+  execute,
+  parse,
+  pipeline,
+  query,
+  secretTexts,
+  stepsOf,
+  texts,
+  together,
+} from '../support/conversations.ts';
 import { allowEverything, useTwins } from '../support/twins.ts';
 import { fuzz } from './support/fuzz.ts';
 
@@ -33,6 +44,9 @@ function unworded(lines: readonly string[]): string[] {
   );
 }
 
+/** Fails while it is carried out. */
+const duplicate = 'INSERT INTO t VALUES (1, $$dup$$, 1)';
+
 fuzz(
   'session: refusals among what is allowed are what PostgreSQL makes of an error',
   fc.asyncProperty(
@@ -43,5 +57,36 @@ fuzz(
       expect(unworded(actual)).toEqual(unworded(expected));
     },
   ),
-  { briefly: 4 },
+  {
+    briefly: 4,
+    past: [
+      {
+        values: [[query('BEGIN'), query(duplicate), pipeline(execute(''))], 0],
+        was: 'an Execute of the portal that a failed query left was told that there is none',
+      },
+      {
+        values: [[together(query('BEGIN'), query(duplicate), pipeline(execute('')))], 0],
+        was: 'the same, sent before the failure was known',
+      },
+      {
+        values: [[query('BEGIN'), query(duplicate), pipeline(describe('Portal', ''))], 0],
+        was: 'a Describe of it, which finds no columns',
+      },
+      {
+        values: [[query('BEGIN'), query('ROLLBACK TO a'), pipeline(execute(''))], 0],
+        was: 'one that could end the block but has failed',
+      },
+      {
+        values: [
+          [
+            query('BEGIN'),
+            pipeline(parse('', 'SELECT 1/0'), bind('p1', '')),
+            pipeline(execute('p1'), describe('Portal', 'p1'), execute('', 2)),
+          ],
+          0,
+        ],
+        was: 'the empty portal that a failed Bind left was not there',
+      },
+    ],
+  },
 );

@@ -137,36 +137,62 @@ export interface Step {
   bytes(spelling: Spelling): Buffer;
 }
 
+/** The label of a message or step is the call that makes it: so a counterexample can be kept. */
 type Message = Omit<Step, 'ready'>;
 
-const name = fc.constantFrom('', 's1', 's2');
-const portal = fc.constantFrom('', 'p1');
-
 const fixed = (label: string, bytes: Buffer): Message => ({ label, bytes: () => bytes });
+const quoted = (text: string): string => JSON.stringify(text);
 
-const parse = (statement: string, sql: string): Message => ({
-  label: `Parse(${statement}) ${sql}`,
+export const parse = (statement: string, sql: string): Message => ({
+  label: `parse(${quoted(statement)}, ${quoted(sql)})`,
   bytes: (spelling) => write.parse(statement, spelling(sql), []),
 });
 
-function bind(to: string, statement: string, parameters: readonly Buffer[] = []): Message {
+/** Each parameter is `2`. */
+export function bind(portal: string, statement: string, parameters: 0 | 1 = 0): Message {
   const bytes = write.bind({
-    portal: to,
+    portal,
     statement,
     parameterFormats: [],
-    parameters,
+    parameters: parameters === 0 ? [] : [Buffer.from('2')],
     resultFormats: [],
   });
-  return fixed(`Bind(${to}, ${statement}, ${parameters.length})`, bytes);
+  return fixed(`bind(${quoted(portal)}, ${quoted(statement)}, ${parameters})`, bytes);
 }
 
-function joined(steps: readonly Step[]): Step {
-  return {
-    label: steps.map(({ label }) => label).join(' ‖ '),
-    bytes: (spelling) => Buffer.concat(steps.map((step) => step.bytes(spelling))),
-    ready: steps.reduce((sum, { ready }) => sum + ready, 0),
-  };
-}
+export const execute = (portal: string, maxRows = 0): Message =>
+  fixed(`execute(${quoted(portal)}, ${maxRows})`, write.execute(portal, maxRows));
+
+export const describe = (kind: 'Statement' | 'Portal', of: string): Message =>
+  fixed(`describe('${kind}', ${quoted(of)})`, write.describe(kind, of));
+
+export const close = (kind: 'Statement' | 'Portal', of: string): Message =>
+  fixed(`close('${kind}', ${quoted(of)})`, write.close(kind, of));
+
+export const flush: Message = fixed('flush', write.flush);
+
+export const query = (sql: string): Step => ({
+  label: `query(${quoted(sql)})`,
+  bytes: (spelling) => write.query(spelling(sql)),
+  ready: 1,
+});
+
+/** With a Sync behind them. */
+export const pipeline = (...messages: readonly Message[]): Step => ({
+  label: `pipeline(${messages.map(({ label }) => label).join(', ')})`,
+  bytes: (spelling) => Buffer.concat([...messages.map((one) => one.bytes(spelling)), write.sync]),
+  ready: 1,
+});
+
+/** In one write. */
+export const together = (...steps: readonly Step[]): Step => ({
+  label: `together(${steps.map(({ label }) => label).join(', ')})`,
+  bytes: (spelling) => Buffer.concat(steps.map((step) => step.bytes(spelling))),
+  ready: steps.reduce((sum, { ready }) => sum + ready, 0),
+});
+
+const name = fc.constantFrom('', 's1', 's2');
+const portal = fc.constantFrom('', 'p1');
 
 /** Queries, pipelines, and several of both in one write, nobody waiting for ReadyForQuery, of these texts. */
 export function stepsOf(choices: readonly string[]): fc.Arbitrary<Step> {
@@ -174,16 +200,14 @@ export function stepsOf(choices: readonly string[]): fc.Arbitrary<Step> {
   const message = fc.oneof(
     fc.tuple(name, text).map(([statement, sql]) => parse(statement, sql)),
     fc
-      .tuple(portal, name, fc.constantFrom(0, 1))
-      .map(([to, of, count]) => bind(to, of, count === 0 ? [] : [Buffer.from('2')])),
-    fc
-      .tuple(portal, fc.constantFrom(0, 2))
-      .map(([from, rows]) => fixed(`Execute(${from}, ${rows})`, write.execute(from, rows))),
-    name.map((of) => fixed(`Describe S(${of})`, write.describe('Statement', of))),
-    portal.map((of) => fixed(`Describe P(${of})`, write.describe('Portal', of))),
-    name.map((of) => fixed(`Close S(${of})`, write.close('Statement', of))),
-    portal.map((of) => fixed(`Close P(${of})`, write.close('Portal', of))),
-    fc.constant(fixed('Flush', write.flush)),
+      .tuple(portal, name, fc.constantFrom(0 as const, 1 as const))
+      .map(([to, of, count]) => bind(to, of, count)),
+    fc.tuple(portal, fc.constantFrom(0, 2)).map(([from, rows]) => execute(from, rows)),
+    name.map((of) => describe('Statement', of)),
+    portal.map((of) => describe('Portal', of)),
+    name.map((of) => close('Statement', of)),
+    portal.map((of) => close('Portal', of)),
+    fc.constant(flush),
   );
   /** Parse, Bind, Describe, Execute of one text: what drivers do. */
   const usual = fc
@@ -191,30 +215,22 @@ export function stepsOf(choices: readonly string[]): fc.Arbitrary<Step> {
     .map(([statement, sql]) => [
       parse(statement, sql),
       bind('', statement),
-      fixed("Describe P('')", write.describe('Portal', '')),
-      fixed("Execute('')", write.execute('', 0)),
+      describe('Portal', ''),
+      execute(''),
     ]);
   const parts = fc.oneof(
     { weight: 2, arbitrary: usual },
     { weight: 1, arbitrary: message.map((one) => [one]) },
   );
-  const pipeline = fc.array(parts, { minLength: 1, maxLength: 4 }).map((chosen): Step => {
-    const messages = chosen.flat();
-    return {
-      label: `${messages.map(({ label }) => label).join(' · ')} · Sync`,
-      bytes: (spelling) =>
-        Buffer.concat([...messages.map((one) => one.bytes(spelling)), write.sync]),
-      ready: 1,
-    };
-  });
-  const query = text.map(
-    (sql): Step => ({
-      label: `Query ${sql}`,
-      bytes: (spelling) => write.query(spelling(sql)),
-      ready: 1,
-    }),
+  const messages = fc
+    .array(parts, { minLength: 1, maxLength: 4 })
+    .map((chosen) => pipeline(...chosen.flat()));
+  const queries = text.map(query);
+  return fc.oneof(
+    queries,
+    messages,
+    fc.tuple(queries, messages, queries).map((steps) => together(...steps)),
   );
-  return fc.oneof(query, pipeline, fc.tuple(query, pipeline, query).map(joined));
 }
 
 /** What a client sent and was answered, a line a message; its bytes come in two writes, cut where `cut` says. */

@@ -51,6 +51,9 @@ export class Answers {
         if (type !== Backend.RowDescription) this.#expect(type, Backend.NoData);
         else this.#rows.checkDescription(first, view, at, end);
         break;
+      case 'LeftPortal':
+        this.#expect(type, first.nothing);
+        break;
       case 'Execute':
         this.#answerExecute(first, type, view, at, end);
         return;
@@ -63,7 +66,8 @@ export class Answers {
       default:
         throw unexpected(type);
     }
-    if (!(first.silent && type !== Backend.RowDescription)) this.#flow.pass(at, end);
+    const passes = first.kind === 'LeftPortal' || !first.silent || type === Backend.RowDescription;
+    if (passes) this.#flow.pass(at, end);
     inflight.shift();
     if (first.barrier || inflight.letsGoOn) this.#flow.events.settled();
   }

@@ -6,6 +6,7 @@ import type { FieldMask, PlannedMask } from '@chaperone/core/masking/types.ts';
 import type { LimitObligation } from '@chaperone/core/policy/types.ts';
 import type { DecidedStatement } from '../frontend/decision-context.ts';
 import type { Undo } from '../frontend/names.ts';
+import type { Backend } from '../messages/types.ts';
 import type { RowMasker } from './row-masker.ts';
 
 /** Why an execution was cut short: what the client is told instead of the rest. */
@@ -106,6 +107,12 @@ export interface RefusedExpectation extends Sent {
   readonly replacement: Buffer;
 }
 
+/** Execute or Describe of a portal that may have been left in a failed block: an error, or nothing at all. */
+export interface LeftPortalExpectation extends Sent {
+  readonly kind: 'LeftPortal';
+  readonly nothing: typeof Backend.EmptyQueryResponse | typeof Backend.NoData;
+}
+
 export interface FunctionCallExpectation extends Sent {
   readonly kind: 'FunctionCall';
   readonly execution: Execution;
@@ -147,6 +154,7 @@ export type Expectation =
   | DescribeExpectation
   | ExecuteExpectation
   | RefusedExpectation
+  | LeftPortalExpectation
   | FunctionCallExpectation
   | InBandExpectation
   | InBandSyncExpectation;
@@ -291,9 +299,16 @@ function isBoundedWrite(expectation: Expectation): boolean {
   return expectation.kind === 'Execute' && expectation.maxRowsChanged !== undefined;
 }
 
-/** Questions of our own between them only read. */
+const preparing: ReadonlySet<Expectation['kind']> = new Set([
+  'Parse',
+  'Describe',
+  'Close',
+  'LeftPortal',
+  'InBand', // a question of ours, which only reads
+]);
+
 function onlyPrepares({ kind }: Expectation): boolean {
-  return kind === 'Parse' || kind === 'Describe' || kind === 'Close' || kind === 'InBand';
+  return preparing.has(kind);
 }
 
 function endsPipeline({ kind }: Expectation): boolean {

@@ -1,6 +1,6 @@
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import { withSettings } from '@chaperone/core/sql/postgres/shown-settings.ts';
-import type { StatementRun } from '../backend/expectation.ts';
+import type { LeftPortalExpectation, StatementRun } from '../backend/expectation.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
 import {
@@ -12,7 +12,7 @@ import {
   parseParse,
 } from '../messages/frontend-reader.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
-import { TransactionStatus } from '../messages/types.ts';
+import { Backend, TransactionStatus } from '../messages/types.ts';
 import { isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecisionContext } from './decision-context.ts';
 import {
@@ -230,7 +230,7 @@ export class ExtendedQuery {
     const { state, events, queue } = this.#flow;
     if (!this.#flow.ready()) return 'Wait';
     const portal: BoundPortal | undefined = state.portals.get(name);
-    if (portal === undefined) return this.#refuser.refuse('Extended', missingPortal(name));
+    if (portal === undefined) return this.#unknownPortal(name, Backend.EmptyQueryResponse, at, end);
     const { analysis, statementText: text } = portal;
     if (portal.lateUnder !== undefined && portal.lateUnder !== state.context) {
       return this.#refuser.refuse('Extended', prepareAgain);
@@ -295,8 +295,9 @@ export class ExtendedQuery {
     if (!this.#flow.ready()) return 'Wait';
     const known = kind === 'Statement' ? state.statements.get(name) : state.portals.get(name);
     if (known === undefined) {
-      const error = kind === 'Statement' ? missingStatement(name) : missingPortal(name);
-      return this.#refuser.refuse('Extended', error);
+      return kind === 'Statement'
+        ? this.#refuser.refuse('Extended', missingStatement(name))
+        : this.#unknownPortal(name, Backend.NoData, at, end);
     }
     queue.pass(at, end);
     state.inflight.push({
@@ -305,6 +306,32 @@ export class ExtendedQuery {
       planned: this.#resolver.plannedFor(known),
       barrier: false,
     });
+    return 'Done';
+  }
+
+  /**
+   * Execute or Describe of a portal that is not known here. What fails in a block may leave one at the backend until
+   * the block ends: a simple Query its unnamed one if it failed while it was carried out, a Bind its own, empty. No
+   * message tells whether it did, so the backend is asked. It carries nothing out there: the block has failed, and no
+   * portal that was left can be run. `nothing`: its answer where the portal is empty.
+   */
+  #unknownPortal(
+    name: string,
+    nothing: LeftPortalExpectation['nothing'],
+    at: number,
+    end: number,
+  ): Taken {
+    const { inflight, copyIn, status } = this.#flow.state;
+    // Among what is not answered may be what fails. While COPY data flows nothing is answered.
+    if (inflight.length > 0 && !copyIn) return this.#flow.wait();
+    // Of a pipeline that has carried out something the status is not known before its end.
+    const hasFailed =
+      status === TransactionStatus.Failed && (!inflight.unsynced || inflight.onlyPrepares);
+    if (!hasFailed || copyIn || name.startsWith(reservedPrefix)) {
+      return this.#refuser.refuse('Extended', missingPortal(name));
+    }
+    this.#flow.queue.pass(at, end);
+    inflight.push({ kind: 'LeftPortal', nothing, barrier: false });
     return 'Done';
   }
 

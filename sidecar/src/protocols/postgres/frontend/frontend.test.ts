@@ -1,5 +1,6 @@
-import { expect, test } from '@jest/globals';
-import { sync } from '../messages/frontend-writer.ts';
+import { describe, expect, test } from '@jest/globals';
+import * as write from '../messages/frontend-writer.ts';
+import { TransactionStatus } from '../messages/types.ts';
 import { SessionState } from '../session-state.ts';
 import type { DecisionContext } from './decision-context.ts';
 import type { FrontendEvents } from './flow.ts';
@@ -11,15 +12,69 @@ test('so many messages go out without an answer, and the rest when some are answ
   let sent = 0;
   const events: Partial<FrontendEvents> = {
     toBackend: (pieces) => {
-      for (const piece of pieces) sent += piece.length / sync.length;
+      for (const piece of pieces) sent += piece.length / write.sync.length;
     },
   };
   const frontend = new Frontend(state, events as FrontendEvents);
-  frontend.feed(Buffer.concat(Array.from({ length: 5000 }, () => sync)));
+  frontend.feed(Buffer.concat(Array.from({ length: 5000 }, () => write.sync)));
   expect([sent, state.inflight.length, frontend.waiting]).toEqual([4096, 4096, true]);
 
   while (!state.inflight.letsGoOn) state.inflight.shift();
   expect(state.inflight.length).toBe(2048);
   frontend.resume();
   expect([sent, frontend.waiting]).toEqual([5000, false]);
+});
+
+describe('a portal that is not known', () => {
+  const { Idle, InBlock, Failed } = TransactionStatus;
+
+  /** Types of what goes to the backend and to the client, in this state. */
+  function sent(message: Buffer, change: Partial<SessionState>): readonly [string, string] {
+    const state = Object.assign(new SessionState({} as DecisionContext), change);
+    const types = { backend: '', client: '' };
+    const events: Partial<FrontendEvents> = {
+      readyToDecide: () => true,
+      toBackend: (pieces) => {
+        for (const piece of pieces) types.backend += String.fromCharCode(piece[0]!);
+      },
+      toClient: (bytes) => {
+        types.client += String.fromCharCode(bytes[0]!);
+      },
+    };
+    new Frontend(state, events as FrontendEvents).feed(message);
+    return [types.backend, types.client];
+  }
+
+  test.each([
+    ['executed', 'E', write.execute('p', 0)],
+    ['described', 'D', write.describe('Portal', 'p')],
+  ])('is %s by the backend only where the block has failed', (_, type, message) => {
+    expect(sent(message, { status: Failed })).toEqual([type, '']);
+    // Elsewhere it is a Parse of ours that fails.
+    expect(sent(message, { status: InBlock })).toEqual(['P', '']);
+    expect(sent(message, { status: Idle })).toEqual(['', 'E']);
+    expect(sent(message, { status: Failed, copyIn: true })).toEqual(['P', '']);
+  });
+
+  test('that could be one of ours is not asked for', () => {
+    expect(sent(write.execute('_chaperone_in_band', 0), { status: Failed })).toEqual(['P', '']);
+  });
+
+  test('is not asked for once something was carried out: the block may not be the failed one', () => {
+    const state = new SessionState({} as DecisionContext);
+    state.inflight.push({ kind: 'Bind', barrier: false });
+    state.inflight.shift();
+    expect(sent(write.execute('p', 0), { inflight: state.inflight, status: Failed })[0]).toBe('P');
+  });
+
+  test('waits for what is not answered: that may be what fails', () => {
+    const state = new SessionState({} as DecisionContext);
+    state.inflight.push({ kind: 'Sync', barrier: false });
+    expect(sent(write.execute('p', 0), { inflight: state.inflight, status: Failed })).toEqual([
+      '',
+      '',
+    ]);
+    // COPY is not answered before its end, which the client has to send.
+    expect(sent(write.execute('p', 0), { inflight: state.inflight, copyIn: true })[0]).toBe('P');
+  });
 });
