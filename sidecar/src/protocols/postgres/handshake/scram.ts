@@ -1,6 +1,6 @@
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
-import { rememberSaltedPassword, type SaltedPassword, saltedPassword } from './salted-passwords.ts';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { saslprepPassword } from './saslprep.ts';
+import { hmac, rememberScramKeys, type ScramKeys, scramKeys } from './scram-keys.ts';
 
 /** SCRAM-SHA-256 from the client's side: RFC 5802, RFC 7677, and PostgreSQL's manual, "SASL Authentication". */
 
@@ -43,10 +43,6 @@ const MAX_MESSAGE_BYTES = 4_096;
 const SERVER_FIRST = /^r=([\x21-\x2b\x2d-\x7e]+),s=([A-Za-z0-9+/=]+),i=([1-9][0-9]{0,9})$/;
 const SERVER_FINAL = /^v=([A-Za-z0-9+/=]+)$/;
 
-function hmac(key: Uint8Array, data: string): Buffer {
-  return createHmac('sha256', key).update(data).digest();
-}
-
 /** Base64 as it is written only; undefined for any other spelling of the same bytes. */
 function fromBase64(text: string): Buffer | undefined {
   const bytes = Buffer.from(text, 'base64');
@@ -67,7 +63,7 @@ export class ScramClient {
   readonly #nonce: string;
   readonly #firstBare: string;
   #serverSignature: Buffer | undefined;
-  #salted: SaltedPassword | undefined;
+  #keys: ScramKeys | undefined;
   #state: State = 'New';
 
   constructor(options: ScramOptions) {
@@ -107,15 +103,13 @@ export class ScramClient {
       throw new ScramError('Iterations', `an iteration count of ${iterations}`);
     }
     const password = saslprepPassword(this.#options.password);
-    this.#salted = await saltedPassword(password, salt, iterations);
-    const salted = this.#salted.bytes;
-    const clientKey = hmac(salted, 'Client Key');
-    const storedKey = createHash('sha256').update(clientKey).digest();
+    this.#keys = await scramKeys(password, salt, iterations);
+    const { clientKey, storedKey, serverKey } = this.#keys;
     const withoutProof = `c=${this.#bindingData().toString('base64')},r=${nonce}`;
     const signed = `${this.#firstBare},${text},${withoutProof}`;
     const proof = hmac(storedKey, signed);
     for (let index = 0; index < KEY_BYTES; index += 1) proof[index]! ^= clientKey[index]!;
-    this.#serverSignature = hmac(hmac(salted, 'Server Key'), signed);
+    this.#serverSignature = hmac(serverKey, signed);
     this.#expect('Deriving', 'FinalSent');
     return Buffer.from(`${withoutProof},p=${proof.toString('base64')}`);
   }
@@ -132,7 +126,7 @@ export class ScramClient {
     if (signature.length !== expected.length || !timingSafeEqual(signature, expected)) {
       throw new ScramError('Signature', 'the server does not know the password');
     }
-    rememberSaltedPassword(this.#salted!);
+    rememberScramKeys(this.#keys!);
   }
 
   /** cbind-input: the header and, under channel binding, the channel's data. */

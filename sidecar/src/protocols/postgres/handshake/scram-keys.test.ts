@@ -1,7 +1,7 @@
-import { pbkdf2Sync } from 'node:crypto';
+import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { isRemembered, rememberSaltedPassword, saltedPassword } from './salted-passwords.ts';
 import { ScramClient } from './scram.ts';
+import { isRemembered, rememberScramKeys, scramKeys } from './scram-keys.ts';
 
 // RFC 7677 §3.
 const nonce = 'rOprNGfwEbeRWgbNEkqO';
@@ -26,9 +26,9 @@ async function exchange(password: string): Promise<{ proof: string; verify: () =
 
 test('a login that succeeded is remembered, and the next one proves the same', async () => {
   const first = await exchange('pencil');
-  expect(isRemembered(await saltedPassword('pencil', salt, 4096))).toBe(false);
+  expect(isRemembered(await scramKeys('pencil', salt, 4096))).toBe(false);
   first.verify();
-  expect(isRemembered(await saltedPassword('pencil', salt, 4096))).toBe(true);
+  expect(isRemembered(await scramKeys('pencil', salt, 4096))).toBe(true);
   const second = await exchange('pencil');
   expect(second.proof).toBe(first.proof);
   expect(second.verify).not.toThrow();
@@ -37,25 +37,30 @@ test('a login that succeeded is remembered, and the next one proves the same', a
 test('a server that does not know the password leaves nothing behind', async () => {
   const { verify } = await exchange('another');
   expect(verify).toThrow('does not know');
-  expect(isRemembered(await saltedPassword('another', salt, 4096))).toBe(false);
+  expect(isRemembered(await scramKeys('another', salt, 4096))).toBe(false);
 });
 
 test('another password, salt or count is another derivation', async () => {
-  rememberSaltedPassword(await saltedPassword('pencil', salt, 16));
+  rememberScramKeys(await scramKeys('pencil', salt, 16));
   for (const [password, bytes, iterations] of [
     ['pencil', salt, 16],
     ['pencil', salt, 17],
     ['pencil', Buffer.from('other'), 16],
     ['pencil2', salt, 16],
   ] as const) {
-    const { bytes: derived } = await saltedPassword(password, bytes, iterations);
-    expect(derived).toEqual(pbkdf2Sync(password, bytes, iterations, 32, 'sha256'));
+    const { clientKey, storedKey, serverKey } = await scramKeys(password, bytes, iterations);
+    // RFC 5802 §3.
+    const salted = pbkdf2Sync(password, bytes, iterations, 32, 'sha256');
+    const keyOf = (what: string): Buffer => createHmac('sha256', salted).update(what).digest();
+    expect(clientKey).toEqual(keyOf('Client Key'));
+    expect(storedKey.export()).toEqual(createHash('sha256').update(clientKey).digest());
+    expect(serverKey.export()).toEqual(keyOf('Server Key'));
   }
 });
 
 test('a hostile server with ever new salts takes no more memory than some', async () => {
   const salts = Array.from({ length: 200 }, (_, index) => Buffer.from(`salt ${index}`));
-  const made = await Promise.all(salts.map((one) => saltedPassword('pencil', one, 1)));
-  made.forEach(rememberSaltedPassword);
+  const made = await Promise.all(salts.map((one) => scramKeys('pencil', one, 1)));
+  made.forEach(rememberScramKeys);
   expect(made.filter(isRemembered)).toEqual(made.slice(-64));
 });
