@@ -18,10 +18,14 @@ import { bindMasks } from './mask-binding.ts';
 import { type ResponseFlow, unexpected } from './response-flow.ts';
 import { RowMasker } from './row-masker.ts';
 
+const nothing = Buffer.alloc(0);
+const leastScratchBytes = 4096;
+
 /** Results: described, masked row by row, counted, and cut at the limits. */
 export class ResultRows {
   readonly #flow: ResponseFlow;
-  #scratch = Buffer.allocUnsafeSlow(64 * 1024);
+  /** For rows that grow: most sessions have none. */
+  #scratch: Buffer = nothing;
 
   constructor(flow: ResponseFlow) {
     this.#flow = flow;
@@ -92,7 +96,9 @@ export class ResultRows {
       }
       return;
     }
-    if (this.#scratch.length < bound) this.#scratch = Buffer.allocUnsafeSlow(bound * 2);
+    if (this.#scratch.length < bound) {
+      this.#scratch = Buffer.allocUnsafeSlow(Math.max(bound * 2, leastScratchBytes));
+    }
     const length = masker.write(view, at, end, this.#scratch, 0);
     const row = this.#scratch.subarray(0, length);
     if (execution.recordResults) this.#flow.events.recordResult(execution, row);
