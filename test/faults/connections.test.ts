@@ -1,7 +1,7 @@
 /** Connections that come and go without end, and ends that are gone without a word. */
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { setImmediate as turn } from 'node:timers/promises';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -153,6 +153,81 @@ test('both ends of a session ask whether the other is there', async () => {
     client.end();
   }
 });
+
+/** Stands before the server, and lets nothing through before it is told to. */
+async function startGate(): Promise<{
+  readonly port: number;
+  readonly arrived: Promise<void>;
+  open(): void;
+  close(): void;
+}> {
+  const arrived = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
+  const server = createServer((proxy) => {
+    arrived.resolve();
+    proxy.on('error', () => {});
+    void opened.promise.then(() => {
+      const { host, port } = postgres;
+      const behind = connect({ host, port });
+      behind.on('error', () => {});
+      proxy.pipe(behind).pipe(proxy);
+      proxy.on('close', () => behind.destroy());
+      behind.on('close', () => proxy.destroy());
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    port: (server.address() as AddressInfo).port,
+    arrived: arrived.promise,
+    open: () => opened.resolve(),
+    close: () => server.close(),
+  };
+}
+
+const leavings: Readonly<Record<string, (socket: Socket) => void>> = {
+  'is reset': (socket) => socket.resetAndDestroy(),
+  'says goodbye': (socket) => socket.end(write.terminate),
+  'is closed': (socket) => socket.destroy(),
+};
+
+test.each(Object.keys(leavings))(
+  'a client that %s while its backend logs in leaves nothing behind',
+  async (leaving) => {
+    const gate = await startGate();
+    const own = await TestChaperone.start({
+      postgres: { ...postgres, port: gate.port } as TestPostgres,
+      resources: [...levelPolicies, identity('process')],
+    });
+    try {
+      const { host, port, user, database, password } = await own.connection('tally', 'process');
+      const socket = connect({ host, port });
+      socket.on('error', () => {});
+      await once(socket, 'connect');
+      socket.write(
+        write.startupMessage(0, [
+          ['user', user],
+          ['database', database],
+        ]),
+      );
+      await once(socket, 'data'); // it is asked for its password
+      socket.write(write.passwordMessage(password));
+      await gate.arrived;
+      leavings[leaving]!(socket);
+      // So that it has been noticed, or not, by the time that the session begins.
+      for (let turns = 0; turns < 50; turns += 1) await turn();
+      gate.open();
+      await until(async () => (await sessionsOf(own, 'process')).length === 1, 200);
+      await until(async () => (await backends()) === 0);
+      await acknowledged(own);
+      const sessions = await sessionsOf(own, 'process');
+      expect(sessions.filter(({ closed }) => closed === undefined)).toEqual([]);
+    } finally {
+      await own.stop();
+      gate.close();
+    }
+  },
+);
 
 interface Connection {
   readonly local: number;

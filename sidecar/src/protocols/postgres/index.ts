@@ -368,6 +368,8 @@ export class PostgresProxy {
       if (backend.cancelKey === undefined) return;
       await forwardCancel(backend.cancelKey, sameServer(where, backend, target.host, clock));
     };
+    // Nobody was told while the backend was being connected to, and a socket that is gone does not tell again.
+    const isGone = accepted.socket.destroyed;
     let unsubscribe = (): void => {};
     const session: PostgresSession = new PostgresSession({
       client: accepted.socket,
@@ -416,6 +418,10 @@ export class PostgresProxy {
     };
     unsubscribe = control.subscribe(caller.identityUid, follow);
     opening.done();
+    if (isGone) {
+      session.terminate('Client');
+      return;
+    }
     session.start();
     // What changed while the backend was being connected to.
     follow(control.bundle(caller.identityUid));
