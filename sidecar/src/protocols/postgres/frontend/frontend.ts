@@ -178,7 +178,7 @@ export class Frontend {
         parseCopyFail(view, body, end);
         return this.#copy.finish(at, end);
       case Message.Terminate:
-        queue.pass(at, end);
+        // The backend is told at the end of the session, however that comes.
         events.terminate();
         return 'Done';
       default:
