@@ -8,7 +8,7 @@ import { type Simulation, simulate } from '@chaperone/core/policy/simulate.ts';
 import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
-import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts';
+import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { SavedCatalog } from './read-catalog.ts';
 
@@ -35,6 +35,8 @@ export interface Answer {
 export interface QuestionCatalog {
   readonly catalog: Catalog;
   readonly searchPath: readonly string[];
+  /** The schemas that the setting names, whether or not they are there. */
+  readonly pathSetting?: readonly string[];
   readonly currentUser: string;
 }
 
@@ -43,9 +45,11 @@ export function openCatalog(saved: SavedCatalog): QuestionCatalog {
   if (saved?.chaperoneCatalog !== 1) {
     throw new ChaperoneError('CHP-1002', 'The catalog is not one of `chaperone policy catalog`.');
   }
+  const pathSetting = splitIdentifiers(saved.session.searchPath);
   return {
     catalog: compileCatalog(JSON.stringify(saved.catalog)),
     searchPath: effectiveSearchPath(saved.session) ?? [],
+    ...(pathSetting && { pathSetting }),
     currentUser: saved.session.currentUser,
   };
 }

@@ -228,10 +228,12 @@ describe('several statements in one text', () => {
   test.each([
     ['select name from contacts; select name from contacts', [true, true]],
     ['begin; update contacts set name = $1; commit', [true, true, true]],
-    ['create table t (a int); insert into t values (1)', [true, false]],
+    ['create table t (a int); insert into t values (1)', [true, true]],
+    ['create table t (like contacts); insert into t values (1)', [true, false]],
     ['create table contacts_2 (a int); select name from contacts', [true, true]],
     ['alter table contacts rename to c2; select name from contacts', [true, false]],
-    ['create table app.contacts (a int); select name from contacts', [true, false]],
+    ['create table app.contacts (a int); select name from contacts', [true, true]],
+    ['create table app.contacts (like log); select name from contacts', [true, false]],
     ['drop view named; select name from named', [true, false]],
     // The view is not named in the second statement, but stands beneath.
     ['drop table customers; select name from named', [true, false]],

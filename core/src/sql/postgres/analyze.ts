@@ -17,21 +17,22 @@ export type { AnalyzeContext };
  * Analyzes a text: what each of its statements reads, writes and runs, by the names of the catalog.
  * Synchronous and pure but for the parser, which `loadParser` must have loaded. Never throws.
  *
- * What is not understood is an operation with verb Unknown. A statement that depends on what an earlier
- * one of the same text may have changed (a name by DDL, or how names resolve) is Unknown too, since the
- * catalog describes the moment before the text.
+ * What is not understood is an operation with verb Unknown. The catalog describes the moment before the text:
+ * what an earlier statement of the same text makes and changes is followed as far as the statement alone tells
+ * it, and a statement that depends on any other change (a name by DDL, or how names resolve) is Unknown too.
  */
 export function analyze(text: string, context: AnalyzeContext): Analysis {
   const capped = checkCaps(text);
   if (capped !== undefined) return { failure: capped, statements: [] };
   const parsed = parseSql(text);
   if (parsed.failure !== undefined) return { failure: parsed.failure, statements: [] };
-  const history = new TextHistory();
   const budget = new Budget();
+  const history = new TextHistory(context, budget);
   try {
-    const statements = parsed.statements.map((statement) => {
-      const analysis = analyzeTree(statement, context, budget);
-      return history.follow(analysis, context.database);
+    const last = parsed.statements.length - 1;
+    const statements = parsed.statements.map((statement, index) => {
+      const analysis = analyzeTree(statement, history.context, budget);
+      return history.follow(analysis, index === last ? undefined : statement.stmt);
     });
     return { statements };
   } catch (error) {

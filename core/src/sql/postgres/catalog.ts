@@ -88,4 +88,9 @@ export interface Catalog {
   hasUserCast(typeOid: number): boolean;
   /** The base type of a domain, or the type itself. */
   baseType(typeOid: number): number;
+  /**
+   * Of a catalog that follows a text (text-catalog.ts): whether something may have that name which `relation` does
+   * not tell.
+   */
+  readonly mayHold?: (schema: string, name: string) => boolean;
 }

@@ -50,14 +50,15 @@ const namingFields: ReadonlySet<string> = new Set([
 /**
  * What the clauses of a table's definition say besides its name: defaults, checks, USING and index
  * expressions run now or later, and what they compute from is stored; tables that they name are altered,
- * or read where a foreign key refers to them.
+ * or read where a foreign key refers to them. `made`: the resource of a table that the statement makes.
  */
 export function analyzeDefinition(
   run: Run,
   relation: CatalogRelation | undefined,
   clauses: readonly unknown[],
+  made?: readonly string[],
 ): void {
-  const scope: DefinitionScope = { ...newScope(undefined), relation };
+  const scope: DefinitionScope = { ...newScope(undefined), relation, made };
   scope.items = [
     {
       alias: relation?.name,
@@ -78,6 +79,7 @@ export function analyzeDefinition(
 interface DefinitionScope extends Scope {
   /** The table that is defined or altered, where it exists. */
   readonly relation: CatalogRelation | undefined;
+  readonly made: readonly string[] | undefined;
 }
 
 function walk(run: Run, scope: DefinitionScope, value: unknown): void {
@@ -95,6 +97,7 @@ function walk(run: Run, scope: DefinitionScope, value: unknown): void {
       run.findings.use(columnsOf(lineage), 'Store');
     } else if (key === 'RangeVar' || 'relname' in child) {
       run.visit(child);
+      if (key === 'pktable' && isMade(run, scope.made, child as RangeVar)) continue;
       reference(run, child as RangeVar, key === 'pktable' || key === 'relation');
     } else if (isTag(key) && !partTags.has(key)) {
       run.ignore(child);
@@ -103,7 +106,7 @@ function walk(run: Run, scope: DefinitionScope, value: unknown): void {
       if (!Array.isArray(child)) run.visit(child);
       if (key === 'Constraint') {
         checkConstraint(run, child as Record<string, unknown>);
-        useKeys(run, scope.relation, child as Constraint);
+        useKeys(run, scope, child as Constraint);
       }
       // Whether all values fit into the other type is told by failing.
       if (key === 'AlterTableCmd') {
@@ -153,14 +156,30 @@ export function useColumns(
 }
 
 /** A key can be added only where no two rows are equal, or where each value is in the other table. */
-function useKeys(run: Run, relation: CatalogRelation | undefined, constraint: Constraint): void {
+function useKeys(run: Run, { relation, made }: DefinitionScope, constraint: Constraint): void {
   const { keys, fk_attrs, pk_attrs, pktable, exclusions } = constraint;
   useColumns(run, relation, nameParts(keys), 'Lookup');
   useColumns(run, relation, nameParts(fk_attrs), 'Lookup');
   const elements = (exclusions ?? []).flatMap((pair) => itemsOf(pair));
   const excluded = elements.map((node) => bodyOf(node, 'IndexElem')?.name);
   useColumns(run, relation, excluded, 'Any');
+  if (pktable === undefined || isMade(run, made, pktable)) return;
   useColumns(run, resolved(run, pktable), nameParts(pk_attrs), 'Lookup');
+}
+
+/** A key may refer to the table that the same statement makes, which stands by the time the key is added. */
+function isMade(run: Run, made: readonly string[] | undefined, name: RangeVar): boolean {
+  const { catalog, database, searchPath } = run.context;
+  const [, schema = '', relname = ''] = made ?? [];
+  if (made === undefined || name.relname !== relname) return false;
+  // With IF NOT EXISTS it is left as it is.
+  if (catalog.relation(schema, relname) !== undefined) return false;
+  if (name.catalogname !== undefined && name.catalogname !== database) return false;
+  if (name.schemaname !== undefined) return name.schemaname === schema;
+  const first = searchPath.find(
+    (one) => one === schema || catalog.relation(one, relname) !== undefined,
+  );
+  return first === schema;
 }
 
 /** A foreign key's or LIKE's relation is read; a parent or partition is altered with it. */

@@ -320,14 +320,12 @@ function createTable(run: Run, body: Body<'CreateStmt'>): undefined {
   run.ignore(body.options);
   run.ignore(body.ofTypename);
   const { tableElts, inhRelations, partbound, partspec, constraints, nnconstraints } = body;
-  analyzeDefinition(run, undefined, [
-    tableElts,
-    inhRelations,
-    { partbound },
-    { partspec },
-    constraints,
-    nnconstraints,
-  ]);
+  analyzeDefinition(
+    run,
+    undefined,
+    [tableElts, inhRelations, { partbound }, { partspec }, constraints, nnconstraints],
+    body.relation && newResource(run, body.relation),
+  );
   return undefined;
 }
 

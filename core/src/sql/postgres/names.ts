@@ -40,6 +40,9 @@ function lookUp(run: Run, schema: string, name: string): Resolved | undefined {
       ? { kind: 'System', schema, name, relation }
       : undefined;
   }
+  if (relation === undefined && run.context.catalog.mayHold?.(schema, name)) {
+    run.unknown(`${schema}.${name} may be what an earlier statement of the same text made`);
+  }
   return relation === undefined ? undefined : { kind: 'Relation', relation };
 }
 
@@ -61,6 +64,12 @@ export function resolveRelation(run: Run, name: RangeVar): Resolved | undefined 
 
 /** The schema in which an unqualified new name is created, or undefined when the path has none. */
 export function creationSchema(run: Run): string | undefined {
+  const { pathSetting = [], searchPath, currentUser } = run.context;
+  const first = pathSetting.find(
+    (name) => name === 'pg_temp' || searchPath.includes(name === '$user' ? currentUser : name),
+  );
+  // It need not be there yet.
+  if (first === 'pg_temp') return realSchema(run, first) ?? first;
   return run.context.searchPath.find((schema) => !isTempSchema(schema) && !isSystemSchema(schema));
 }
 

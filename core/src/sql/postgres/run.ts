@@ -9,6 +9,8 @@ export interface AnalyzeContext {
   readonly database: string;
   /** Effective schemas in order, the implicit ones (pg_temp_N, pg_catalog) included. */
   readonly searchPath: readonly string[];
+  /** The names that the setting has, whether or not there are such schemas: one may be made. */
+  readonly pathSetting?: readonly string[];
   readonly currentUser: string;
   /** OIDs of $1, $2, …; 0 where the client left one open. */
   readonly parameterTypes?: readonly number[];

@@ -37,7 +37,8 @@ const encoder = new TextEncoder();
 const identifier =
   /[ \t\n\r\v\f]*(?:"((?:[^"]|"")*)"|([^", \t\n\r\v\f][^, \t\n\r\v\f]*))[ \t\n\r\v\f]*/y;
 
-function splitIdentifiers(value: string): string[] | undefined {
+/** The names of a list of identifiers, as the value of `search_path` is; undefined when it is none that is understood. */
+export function splitIdentifiers(value: string): string[] | undefined {
   if (/^[ \t\n\r\v\f]*$/.test(value)) return [];
   const names: string[] = [];
   identifier.lastIndex = 0;

@@ -59,7 +59,10 @@ function analyzeDefinition(run: Run, relation: CatalogRelation): ViewAnalysis {
     return notUnderstood('its definition is not a query');
   }
   const searchPath = relation.definitionPath ?? ['pg_catalog'];
-  const inner = new Run({ ...run.context, searchPath }, true);
+  // A text that changes the catalog has each view analyzed anew after each change, at its own cost.
+  const isOfText = run.context.catalog.mayHold !== undefined;
+  if (isOfText) run.budget.spend(relation.definition?.length ?? 0);
+  const inner = new Run({ ...run.context, searchPath }, true, isOfText ? run.budget : undefined);
   inner.visit(select);
   const fields = analyzeSelect(inner, select, undefined);
   inner.sweep(select);

@@ -5,7 +5,6 @@
 import type { Socket } from 'node:net';
 import type { OperationCompleted, SessionClosed } from '@chaperone/core/events/types.ts';
 import type { Hold, Refusal, RequestContext, RuleRef } from '@chaperone/core/policy/types.ts';
-import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import type { Clock } from '@chaperone/runtime/clock.ts';
 import type { Logger } from '@chaperone/runtime/logging/logger.ts';
 import type { SessionRecorder } from '@chaperone/runtime/recorder/types.ts';
@@ -19,6 +18,7 @@ import type { Outcome } from './backend/response-flow.ts';
 import { Responses } from './backend/responses.ts';
 import { refusalResponse } from './errors/refusal.ts';
 import {
+  type ContextKey,
   type DecidedStatement,
   type DecisionContexts,
   emptyContext,
@@ -151,8 +151,8 @@ export class PostgresSession {
       monotonicUs: () => options.clock.monotonicUs(),
       catalogMaxAgeMs: options.catalogMaxAgeMs,
       send: (bytes) => this.#frontend.inject(bytes),
-      changed: (catalog, currentUser, searchPath) =>
-        this.#resolve(catalog, currentUser, searchPath),
+      changed: (catalog, currentUser, searchPath, pathSetting) =>
+        this.#resolve({ catalog, currentUser, searchPath, pathSetting }),
       failed: (error) => this.#resolutionFailed(error),
     });
   }
@@ -189,7 +189,7 @@ export class PostgresSession {
       type: 'PolicyApplied',
       policy: { version: view.version, digest: view.digest },
     });
-    this.#resolve(key.catalog, key.currentUser, key.searchPath);
+    this.#resolve(key);
     this.#time.follow(this.#view.policy);
     const gone = this.#identityRefusal();
     if (gone !== undefined) {
@@ -353,7 +353,12 @@ export class PostgresSession {
 
   // ── Deciding ────────────────────────────────────────────────────────────────────────────────────────
 
-  #resolve(catalog: Catalog, currentUser: string, searchPath: readonly string[]): void {
+  #resolve({
+    catalog,
+    currentUser,
+    searchPath,
+    pathSetting,
+  }: Omit<ContextKey, 'policy' | 'policyDigest' | 'database'>): void {
     this.#state.context = this.#options.contexts.get({
       policy: this.#view.policy,
       policyDigest: this.#view.digest,
@@ -361,6 +366,7 @@ export class PostgresSession {
       database: this.#options.database,
       currentUser,
       searchPath,
+      pathSetting,
     });
   }
 

@@ -16,7 +16,7 @@ import {
   sessionStateQuery,
 } from '@chaperone/core/sql/postgres/catalog-query.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
-import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts';
+import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
 import type { Catalogs, KnownCatalog } from './catalogs.ts';
@@ -43,7 +43,12 @@ export interface ResolutionOptions {
   /** Sends bytes of ours to the backend. */
   readonly send: (bytes: Buffer) => void;
   /** Something changed: decisions are made by this from now on. */
-  readonly changed: (catalog: Catalog, currentUser: string, searchPath: readonly string[]) => void;
+  readonly changed: (
+    catalog: Catalog,
+    currentUser: string,
+    searchPath: readonly string[],
+    pathSetting: readonly string[] | undefined,
+  ) => void;
   /** Reading failed: nothing can be decided, so the session ends. */
   readonly failed: (error: Error) => void;
 }
@@ -223,7 +228,8 @@ export class Resolution {
     const state = this.#state!;
     // With a path that cannot be read only qualified names resolve.
     const path = effectiveSearchPath(state) ?? [];
-    this.#options.changed(this.#catalog!, state.currentUser, path);
+    const setting = splitIdentifiers(state.searchPath);
+    this.#options.changed(this.#catalog!, state.currentUser, path, setting);
   }
 
   #read(

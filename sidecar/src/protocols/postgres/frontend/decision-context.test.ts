@@ -26,6 +26,18 @@ describe('the contexts of one proxy', () => {
     expect(held.size).toBe(2);
   });
 
+  test('what the search path names and does not find counts as well', () => {
+    const held = contexts();
+    const policy = policyOf('a');
+    const inNone = { ...key(policy), pathSetting: ['public'] };
+    const inLate = { ...key(policy), pathSetting: ['late', 'public'] };
+    const text = 'CREATE SCHEMA late; CREATE TABLE t (a int)';
+    const made = (of: ContextKey): unknown =>
+      held.get(of).analyze(text).analysis.statements[1]?.operations[0]?.resource;
+    expect(made(inNone)).toEqual(['shop', 'public', 't']);
+    expect(made(inLate)).toEqual(['shop', 'late', 't']);
+  });
+
   test('a new policy takes the place of the one before, of that identity alone', () => {
     const held = contexts();
     const other = held.get(key(policyOf('b')));

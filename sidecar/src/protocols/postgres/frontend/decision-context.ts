@@ -56,6 +56,8 @@ export interface ContextKey {
   readonly database: string;
   readonly currentUser: string;
   readonly searchPath: readonly string[];
+  /** See `AnalyzeContext`; undefined where the setting cannot be read. */
+  readonly pathSetting?: readonly string[] | undefined;
 }
 
 export class DecisionContext {
@@ -99,12 +101,13 @@ export class DecisionContext {
     if (safe) found = this.#normal.get(normalKey);
     if (found === undefined) {
       this.misses += 1;
-      const { catalog, database, currentUser, searchPath } = this.key;
+      const { catalog, database, currentUser, searchPath, pathSetting } = this.key;
       const analysis = analyze(text, {
         catalog,
         database,
         currentUser,
         searchPath,
+        ...(pathSetting && { pathSetting }),
         parameterTypes,
       });
       found = { analysis, redacted, fingerprint: this.#fingerprint(normalForm) };
@@ -231,6 +234,7 @@ export class DecisionContexts {
       key.database,
       key.currentUser,
       key.searchPath,
+      key.pathSetting,
     ]);
     const context =
       this.#contexts.get(id) ?? new DecisionContext(key, this.#fingerprint, this.#budget);
