@@ -3,6 +3,9 @@
  * ProtocolError, looks at no byte outside the message, and takes no more memory than the message could need.
  */
 
+import type { DecisionContext } from '@chaperone/sidecar/protocols/postgres/frontend/decision-context.ts';
+import type { FrontendEvents } from '@chaperone/sidecar/protocols/postgres/frontend/flow.ts';
+import { Frontend } from '@chaperone/sidecar/protocols/postgres/frontend/frontend.ts';
 import * as backend from '@chaperone/sidecar/protocols/postgres/messages/backend-reader.ts';
 import { Carry } from '@chaperone/sidecar/protocols/postgres/messages/carry.ts';
 import {
@@ -11,9 +14,12 @@ import {
   startupLength,
 } from '@chaperone/sidecar/protocols/postgres/messages/frame.ts';
 import * as frontend from '@chaperone/sidecar/protocols/postgres/messages/frontend-reader.ts';
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { ProtocolError } from '@chaperone/sidecar/protocols/postgres/messages/protocol-error.ts';
 import { parseInitialMessage } from '@chaperone/sidecar/protocols/postgres/messages/startup.ts';
-import { expect, test } from '@jest/globals';
+import { Frontend as Message } from '@chaperone/sidecar/protocols/postgres/messages/types.ts';
+import { SessionState } from '@chaperone/sidecar/protocols/postgres/session-state.ts';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { corpus } from './support/corpus.ts';
 import { fuzz } from './support/fuzz.ts';
@@ -184,6 +190,57 @@ function framed(chunks: readonly Buffer[], apart = false): Framed {
   }
   return { messages, read };
 }
+
+/** What becomes of bytes of a logged-in client: the code of the error that they end the session with. */
+function endedBy(bytes: Buffer, within: Partial<SessionState>): string {
+  const state = Object.assign(new SessionState({} as DecisionContext), within);
+  const events: Partial<FrontendEvents> = {
+    toBackend: () => {
+      throw new Error('it was forwarded');
+    },
+    terminate: () => {},
+  };
+  try {
+    new Frontend(state, events as FrontendEvents).feed(bytes);
+  } catch (error) {
+    if (error instanceof ProtocolError) return error.code;
+    throw error;
+  }
+  return 'nothing';
+}
+
+const situations: Readonly<Record<string, Partial<SessionState>>> = {
+  'as a rule': {},
+  'behind an error': { skipping: true },
+  'while COPY data flows': { copyIn: true },
+};
+const clientTypes = Object.values(Message).filter((type) => type !== Message.Password);
+
+describe.each(Object.keys(situations))('codec: from a client, %s,', (situation) => {
+  const within = situations[situation]!;
+
+  test('no length is below 4', () => {
+    // Those first that would come to another end, for with the rest there would be none.
+    for (const size of [3, 2, 1, 0, -1, -2, -5, -6, -10, -0x7fffffff, -0x80000000]) {
+      for (const type of clientTypes) {
+        const message = Buffer.from([type, 0, 0, 0, 0, ...write.sync]);
+        message.writeInt32BE(size, 1);
+        expect([type, size, endedBy(message, within)]).toEqual([type, size, 'InvalidLength']);
+      }
+    }
+  });
+
+  test('no type is one that clients do not send', () => {
+    for (let type = 0; type < 256; type += 1) {
+      if (clientTypes.some((known) => known === type)) continue;
+      for (const size of [4, 8, 0x7fffffff]) {
+        const message = Buffer.from([type, 0, 0, 0, 0, ...write.sync]);
+        message.writeInt32BE(size, 1);
+        expect([type, size, endedBy(message, within)]).toEqual([type, size, 'UnexpectedMessage']);
+      }
+    }
+  });
+});
 
 fuzz(
   'codec: the first message of a connection',

@@ -4,7 +4,9 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { HEADER_BYTES } from '@chaperone/sidecar/protocols/postgres/messages/frame.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
+import { Frontend as Message } from '@chaperone/sidecar/protocols/postgres/messages/types.ts';
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import fc from 'fast-check';
 import { extended } from '../support/attack-lab.ts';
@@ -20,10 +22,33 @@ const canary = 'QZJXVKWBHGPFYWQJXBKZFVHP';
 /** Its parts, as they would show where some of it was changed, too. */
 const parts = Array.from({ length: canary.length - 5 }, (_, at) => canary.slice(at, at + 6));
 
-/** Changes what the server says once the client has asked for the canary. */
+/** What a client may send once it is logged in; what of it a proxy need not hold as a whole. */
+const known: ReadonlySet<number> = new Set(
+  Object.values(Message).filter((type) => type !== Message.Password),
+);
+const streamed: ReadonlySet<number> = new Set([Message.Bind, Message.CopyData]);
+
+/** What is wrong with bytes that a server got after a login, as messages; undefined where nothing is. */
+function malformed(bytes: Buffer): string | undefined {
+  for (let at = 0; at < bytes.length; ) {
+    const type = bytes[at]!;
+    const letter = JSON.stringify(String.fromCharCode(type));
+    if (!known.has(type)) return `a message of type ${letter}, which no client sends`;
+    if (bytes.length - at < HEADER_BYTES) return `a part of the head of ${letter}`;
+    const size = bytes.readInt32BE(at + 1);
+    if (size < 4) return `a message of type ${letter} with the length ${size}`;
+    at += 1 + size;
+    if (at > bytes.length && !streamed.has(type)) return `a part of a message of type ${letter}`;
+  }
+  return undefined;
+}
+
+/** Changes what the server says once the client has asked for the canary, and keeps what it is sent. */
 class Changer {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  /** The latest connection: what the server got of it after the login. */
+  latest: { readonly got: Buffer[]; readonly ended: Promise<void> } | undefined;
   change: (bytes: Buffer) => readonly Buffer[] = (bytes) => [bytes];
 
   constructor(serverPort: number) {
@@ -32,6 +57,11 @@ class Changer {
       proxy.setNoDelay();
       let asked = false;
       let gathered = Buffer.alloc(0);
+      let loggedIn = false;
+      const got: Buffer[] = [];
+      const ended = Promise.withResolvers<void>();
+      proxy.on('close', ended.resolve);
+      this.latest = { got, ended: ended.promise };
       for (const socket of [proxy, server]) {
         this.#sockets.add(socket);
         socket.on('error', () => {});
@@ -43,9 +73,12 @@ class Changer {
       }
       proxy.on('data', (chunk: Buffer) => {
         asked ||= chunk.includes('MARKER');
+        if (loggedIn) got.push(chunk);
         server.write(chunk);
       });
       server.on('data', (chunk: Buffer) => {
+        // ReadyForQuery, which a login ends with.
+        loggedIn ||= chunk.at(-6) === 0x5a;
         if (!asked) return void proxy.write(chunk);
         gathered = Buffer.concat([gathered, chunk]);
         if (gathered.at(-6) !== 0x5a) return;
@@ -106,13 +139,23 @@ afterAll(async () => {
 
 const login = async (): Promise<RawClient> => RawClient.login(await chaperone.connection('origin'));
 
-/** Sends in these pieces, ends the sending side, and gathers what comes until the connection ends. */
-async function heardOf(chunks: readonly Buffer[]): Promise<Buffer> {
+/** What is said until both connections have ended. */
+interface Said {
+  /** To the client. */
+  readonly heard: Buffer;
+  /** To the server, after the login. */
+  readonly got: Buffer;
+}
+
+/** Sends in these pieces, and ends the sending side. */
+async function saidOf(chunks: readonly Buffer[]): Promise<Said> {
   const client = await login();
+  const { got, ended } = changer.latest!;
   for (const chunk of chunks) if (chunk.length > 0) client.socket.write(chunk);
   client.socket.end();
   const answers = await client.until(() => false);
-  return Buffer.concat(answers.map(({ body }) => body));
+  await ended;
+  return { heard: Buffer.concat(answers.map(({ body }) => body)), got: Buffer.concat(got) };
 }
 
 let other: RawClient | undefined;
@@ -140,7 +183,10 @@ fuzz(
     async (index, changes, at) => {
       changer.change = (bytes) => [bytes];
       const { client } = corpus.conversations[index]!;
-      const heard = await heardOf(pieces(Buffer.concat(mutate(split(client), changes)), at));
+      const { heard, got } = await saidOf(
+        pieces(Buffer.concat(mutate(split(client), changes)), at),
+      );
+      expect(malformed(got)).toBeUndefined();
       for (const word of ['alpha', 'beta']) expect(heard.includes(word)).toBe(false);
       const { rows } = await postgres.query('SELECT * FROM secret ORDER BY id', [], 'origin');
       expect(rows).toEqual([
