@@ -4,7 +4,7 @@ import { decodeField, readSessionState } from '@chaperone/core/sql/postgres/cata
 import { catalogQuery, sessionStateQuery } from '@chaperone/core/sql/postgres/catalog-query.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
 import type { AnalyzeContext } from '@chaperone/core/sql/postgres/run.ts';
-import { effectiveSearchPath } from '@chaperone/core/sql/postgres/search-path.ts';
+import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
 import pg from 'pg';
 import type { PostgresVersion, TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -20,17 +20,23 @@ export type Spoil = (analysis: StatementAnalysis) => StatementAnalysis;
 
 const database = 'scratch';
 
-async function readContext(client: pg.ClientBase): Promise<AnalyzeContext> {
+/** What the analyzer would know of the database by now, as the session sees it. */
+export async function readContext(
+  client: pg.ClientBase,
+  documentRead: (json: string) => void = () => {},
+): Promise<AnalyzeContext> {
   const field = async (sql: string): Promise<string> => {
     const { rows } = await client.query<string[]>({ text: sql, rowMode: 'array' });
     return String(rows[0]?.[0]);
   };
-  const catalog = compileCatalog(decodeField(await field(catalogQuery)));
+  const json = decodeField(await field(catalogQuery));
+  documentRead(json);
   const state = readSessionState(await field(sessionStateQuery));
   return {
-    catalog,
+    catalog: compileCatalog(json),
     database,
     searchPath: effectiveSearchPath(state) ?? [],
+    pathSetting: splitIdentifiers(state.searchPath) ?? [],
     currentUser: state.currentUser,
   };
 }
@@ -50,7 +56,8 @@ export class Scratch {
     this.context = context;
   }
 
-  static async start(version: PostgresVersion): Promise<Scratch> {
+  /** `setup`: statements after the schema's own. */
+  static async start(version: PostgresVersion, setup = ''): Promise<Scratch> {
     const server = await startPostgres({
       version,
       settings: {
@@ -66,7 +73,7 @@ export class Scratch {
     const client = new pg.Client({ connectionString: server.url(database) });
     await client.connect();
     try {
-      await client.query(scratchSchema);
+      await client.query(scratchSchema + setup);
       // Before the watch is there: the analyzer knows nothing of it.
       const context = await readContext(client);
       await installWatch(client);
@@ -86,6 +93,11 @@ export class Scratch {
     const { client, watch } = await this.#session();
     await watch.before(true);
     return await this.#judge(client, watch, written, false, spoil);
+  }
+
+  /** A session with nothing of the statement before in it, for whoever tries several in one transaction. */
+  async session(): Promise<{ readonly client: pg.Client; readonly watch: Watch }> {
+    return this.#session();
   }
 
   /** Runs it outside of any transaction on a copy of the database, which is thrown away. */
@@ -222,7 +234,7 @@ const counted: ReadonlySet<string> = new Set([
 ]);
 
 /** What was there before the statement is not its doing. */
-function without(sight: Sight, already: Sight | undefined): Sight {
+export function without(sight: Sight, already: Sight | undefined): Sight {
   if (already === undefined) return sight;
   const known = new Set([...already.touches, ...already.objects].map((one) => JSON.stringify(one)));
   const isNew = (one: object): boolean => !known.has(JSON.stringify(one));
@@ -230,5 +242,6 @@ function without(sight: Sight, already: Sight | undefined): Sight {
     ...sight,
     touches: sight.touches.filter((touch) => counted.has(touch.fact) || isNew(touch)),
     objects: sight.objects.filter(isNew),
+    settings: sight.settings.filter((name) => !already.settings.includes(name)),
   };
 }

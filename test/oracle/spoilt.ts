@@ -67,3 +67,35 @@ export const spoilt: readonly (readonly [what: string, sql: string, spoil: Spoil
   ['a privilege', 'GRANT SELECT ON people TO clerk', verb('Grant')],
   ['a function', 'ALTER FUNCTION fn_value() STABLE', verb('Alter')],
 ];
+
+/** The same for texts: [what, statements, the mistake]. */
+export const spoiltTexts: readonly (readonly [
+  what: string,
+  statements: readonly string[],
+  spoil: Spoil,
+])[] = [
+  [
+    'the rows of what was just made',
+    ['CREATE TABLE made (id int)', 'INSERT INTO made VALUES (1)'],
+    verb('Insert'),
+  ],
+  [
+    'a key that was just added',
+    [
+      'ALTER TABLE pins ADD FOREIGN KEY (id) REFERENCES other.people ON DELETE CASCADE NOT VALID',
+      'INSERT INTO other.people VALUES (1), (2) ON CONFLICT DO NOTHING',
+      'DELETE FROM other.people',
+    ],
+    beneath,
+  ],
+  [
+    'what a name means by then',
+    ['ALTER TABLE pins RENAME TO needles', 'DELETE FROM needles'],
+    relation('needles'),
+  ],
+  [
+    'a sequence that was just made',
+    ['DROP SEQUENCE numbers CASCADE', 'CREATE SEQUENCE numbers', "SELECT nextval('numbers')"],
+    verb('Create'),
+  ],
+];

@@ -27,6 +27,8 @@ export interface Sight {
   readonly keys: readonly (readonly [string, string])[];
   /** Sequences that belong to a relation after the statement, by name → that relation. */
   readonly owned: Readonly<Record<string, string>>;
+  /** The relations' names by now, by OID; null where none can be another. */
+  readonly names: Readonly<Record<string, string>> | null;
 }
 
 /** What holds of the scratch database before anything is tried. */
@@ -139,6 +141,7 @@ export class Watch {
       advisoryLock: seen.advisory,
       keys: seen.keys ?? [],
       owned: seen.owned ?? {},
+      names: seen.names,
     };
   }
 
