@@ -76,7 +76,7 @@ fuzz(
     expect(shared.misses).toBe(misses);
     if (one !== other) alike += 1;
   }),
-  { briefly: 3 },
+  { briefly: 3, atLeast: 3000 },
 );
 
 // Else the property would show nothing.

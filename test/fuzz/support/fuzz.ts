@@ -27,13 +27,15 @@ export interface FuzzOptions<Values> {
   /** Seconds in `make test`. */
   readonly briefly: number;
   readonly past?: readonly PastFailure<Values>[];
+  /** Cases that are run whatever they take: on a busy machine the time may be over before the first has ended. */
+  readonly atLeast?: number;
 }
 
 /** Declares a test that runs the property until its time is over; a failure prints the case, and its seed and path. */
 export function fuzz<Values>(
   name: string,
   property: fc.IRawProperty<Values>,
-  { briefly, past = [] }: FuzzOptions<NoInfer<Values>>,
+  { briefly, past = [], atLeast = 3 }: FuzzOptions<NoInfer<Values>>,
 ): void {
   const seconds = given === undefined ? briefly : Number(given);
   const again = process.env['CHAPERONE_SEED'];
@@ -47,8 +49,14 @@ export function fuzz<Values>(
       }
       const seed = again === undefined ? Date.now() | 0 : Number(again);
       const { watched, end } = watch(property);
-      // A few whatever they take: on a busy machine the time may be over before the first has ended.
-      fail(await fc.check(watched, { seed, numRuns: 3, timeout, interruptAfterTimeLimit: 60_000 }));
+      fail(
+        await fc.check(watched, {
+          seed,
+          numRuns: atLeast,
+          timeout,
+          interruptAfterTimeLimit: 60_000,
+        }),
+      );
       await end();
       const details = await fc.check(watched, {
         seed,
