@@ -12,23 +12,22 @@ import {
 import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { constants, type ZstdOptions, zstdCompress, zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompress, zstdCompressSync } from 'node:zlib';
 import { maxChunkBytes } from '@chaperone/core/events/recording.ts';
 import type { Clock, Timer } from '../clock.ts';
 import { ChaperoneError } from '../errors/chaperone-error.ts';
 import type { Spool } from './spool.ts';
 
 const compress = promisify(zstdCompress);
-/** Level 1 makes rows no larger than the default level does; and a chunk comes out in one step. */
-const compression = atLevel(1);
-/** Half the time of level 1, and rows half as large again: for results that come faster than that packs them. */
-const fastCompression = atLevel(-3);
+/** The fastest level makes rows no larger than the default one; and a chunk comes out in one step. */
+const compression = {
+  params: { [constants.ZSTD_c_compressionLevel]: 1 },
+  chunkSize: maxChunkBytes,
+};
 /** A file takes at least this much of the volume. */
 const blockBytes = 4096;
 /** Chunks compressed and written in the background; the next one is written before `put` returns. */
 const maxPending = 16;
-/** Of these so many wait already when results come faster than they are compressed. */
-const manyPending = 4;
 /** Buffers of whole chunks kept for the next ones: first touching fresh memory costs as much as hashing it. */
 const maxSpareBuffers = 8;
 const retryMs = 1000;
@@ -153,8 +152,7 @@ export class ChunkStore {
   async #write(pending: Pending): Promise<void> {
     const path = this.#path(pending.digest);
     try {
-      const isBehind = this.#pending.size > manyPending;
-      const packed = await compress(pending.bytes, isBehind ? fastCompression : compression);
+      const packed = await compress(pending.bytes, compression);
       const handle = await open(`${path}.tmp`, 'w', 0o600);
       try {
         await handle.writeFile(packed);
@@ -173,7 +171,7 @@ export class ChunkStore {
   #writeNow(pending: Pending): ChaperoneError | undefined {
     const path = this.#path(pending.digest);
     try {
-      const packed = zstdCompressSync(pending.bytes, fastCompression);
+      const packed = zstdCompressSync(pending.bytes, compression);
       const fd = openSync(`${path}.tmp`, 'w', 0o600);
       try {
         for (let done = 0; done < packed.length; ) done += writeSync(fd, packed, done);
@@ -221,10 +219,6 @@ export class ChunkStore {
       for (const one of again) void this.#write(one);
     });
   }
-}
-
-function atLevel(level: number): ZstdOptions {
-  return { params: { [constants.ZSTD_c_compressionLevel]: level }, chunkSize: maxChunkBytes };
 }
 
 function onDisk(bytes: number): number {
