@@ -4,10 +4,16 @@
  */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import {
+  bindComplete,
+  noData,
+  parseComplete,
+  rowDescription,
+} from '@chaperone/sidecar/protocols/postgres/messages/backend-writer.ts';
 import { HEADER_BYTES } from '@chaperone/sidecar/protocols/postgres/messages/frame.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { Frontend as Message } from '@chaperone/sidecar/protocols/postgres/messages/types.ts';
-import { afterAll, beforeAll, expect } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { extended } from '../support/attack-lab.ts';
 import { masking, policy, TestChaperone } from '../support/chaperone.ts';
@@ -236,3 +242,31 @@ fuzz(
   }),
   { briefly: 2 },
 );
+
+test('a server that goes on wrongly behind what ended the session ends nothing else', async () => {
+  const { rows } = await postgres.query<{ oid: number }>(
+    "SELECT 'masked'::regclass::oid::int AS oid",
+    [],
+    'origin',
+  );
+  const protectedColumn = rowDescription([
+    {
+      name: 'word',
+      tableOid: rows[0]!.oid,
+      attribute: 1,
+      typeOid: 25,
+      typeLength: -1,
+      typeModifier: -1,
+      format: 0,
+    },
+  ]);
+  changer.change = () => [Buffer.concat([parseComplete, bindComplete, protectedColumn, noData])];
+  const client = await login();
+  client.socket.write(
+    Buffer.concat([...extended("SELECT 'MARKER'", { describe: true }), write.sync]),
+  );
+  const answers = await client.until(() => false);
+  expect(answers.at(-1)!.body.toString()).toContain('CHP-3006');
+  changer.change = (bytes) => [bytes];
+  await serves();
+});

@@ -562,6 +562,8 @@ export class PostgresSession {
   // ── The end ─────────────────────────────────────────────────────────────────────────────────────────
 
   #violation(side: 'Client' | 'Backend', error: unknown): void {
+    // What stands in the same bytes behind what has ended the session.
+    if (this.#closed) return;
     const { recorder, logger, metrics } = this.#options;
     if (!(error instanceof ProtocolError)) {
       logger.error({ err: error }, 'a session failed');
