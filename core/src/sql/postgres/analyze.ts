@@ -27,12 +27,15 @@ export function analyze(text: string, context: AnalyzeContext): Analysis {
   const parsed = parseSql(text);
   if (parsed.failure !== undefined) return { failure: parsed.failure, statements: [] };
   const budget = new Budget();
-  const history = new TextHistory(context, budget);
   try {
-    const last = parsed.statements.length - 1;
-    const statements = parsed.statements.map((statement, index) => {
+    const [only, ...others] = parsed.statements;
+    if (only !== undefined && others.length === 0) {
+      return { statements: [analyzeTree(only, context, budget)] };
+    }
+    const history = new TextHistory(context, budget);
+    const statements = parsed.statements.map((statement) => {
       const analysis = analyzeTree(statement, history.context, budget);
-      return history.follow(analysis, index === last ? undefined : statement.stmt);
+      return history.follow(analysis, statement.stmt);
     });
     return { statements };
   } catch (error) {

@@ -182,7 +182,8 @@ export function columnLineages(catalog: Catalog, relation: CatalogRelation): rea
     const derived = (column.generatedFrom ?? []).flatMap((attnum) =>
       facts.ids.filter((id) => id.attnum === attnum),
     );
-    return { values, derived, typeOid: column.typeOid, constant: false };
+    // 0 in a catalog that follows a text, which does not tell all types.
+    return { values, derived, typeOid: column.typeOid || undefined, constant: false };
   });
   return facts.lineages;
 }

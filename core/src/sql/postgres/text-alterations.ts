@@ -42,8 +42,7 @@ export function followAlterTable(place: Place, body: AlterTableStmt, lost: Lost)
   if (commands.length !== (body.cmds ?? []).length) return false;
   if (relation === undefined) return body.missing_ok === true;
   if (commands.every(({ subtype = '' }) => unnoted.has(subtype))) return true;
-  // A composite type's attributes are columns of whatever has a column of the type.
-  if (body.objtype !== 'OBJECT_TABLE' || !standsAlone(relation)) return false;
+  if (!standsAlone(relation)) return false;
   // As PostgreSQL does them: what is dropped makes room for what is added under its name.
   const drops = commands.filter(({ subtype }) => subtype?.startsWith('AT_Drop'));
   const others = commands.filter((command) => !drops.includes(command));
@@ -138,7 +137,7 @@ export function followRename(place: Place, body: RenameStmt, lost: Lost): boolea
     case 'OBJECT_TABLE':
     case 'OBJECT_INDEX':
     case 'OBJECT_SEQUENCE':
-      return !text.mayHold(relation.schema, newname) && text.rename(relation, newname);
+      return text.rename(relation, newname);
     case 'OBJECT_COLUMN':
       if (relation.columns.some((one) => one.name === newname)) return false;
       text.change(relation.oid, {

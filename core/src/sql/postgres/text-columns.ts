@@ -136,57 +136,81 @@ export function definedColumn(
   };
 }
 
+/** Functions that are not pure, and whose arguments name no relation. */
+const nameless: ReadonlySet<string> = new Set([
+  'current_database',
+  'current_schema',
+  'current_setting',
+  'inet_client_addr',
+  'txid_current',
+]);
+
 /** Functions whose first argument names a sequence. */
 const sequenceFunctions: ReadonlySet<string> = new Set(['nextval', 'currval']);
 
 /**
  * The sequences that a default, a check or an index expression hangs on; undefined where it may hang on a
- * relation in another way: by a name turned into an OID, or a function that looks one up.
+ * relation in another way.
  */
 export function dependencies(
   place: Place,
   expression: Node | undefined,
 ): readonly CatalogRelation[] | undefined {
   const { run } = place;
+  if (looksNamesUp(expression)) return undefined;
   const sequences: CatalogRelation[] = [];
-  const waiting: unknown[] = [expression];
-  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
-    if (typeof value !== 'object' || value === null) continue;
-    const node = value as Node;
+  for (const node of nodesOf(expression)) {
     if (bodyOf(node, 'SubLink') !== undefined) return undefined;
     const cast = bodyOf(node, 'TypeCast');
-    if (cast !== undefined) {
-      if (catalogType(cast)?.startsWith('reg')) return undefined;
-      if (columnType(place, cast.typeName) === undefined) return undefined;
+    if (cast !== undefined && columnType(place, cast.typeName) === undefined) return undefined;
+    if (!isSequenceCall(node)) continue;
+    const probe = new Run(run.context, false, run.budget);
+    analyzeExpression(probe, newScope(undefined), node);
+    for (const { relation } of probe.findings.operations.values()) {
+      if (relation?.kind !== 'S') return undefined;
+      sequences.push(relation);
     }
-    const call = bodyOf(node, 'FuncCall');
-    if (call !== undefined) {
-      const name = nameParts(call.funcname).at(-1) ?? '';
-      if (sequenceFunctions.has(name)) {
-        const probe = new Run(run.context, false, run.budget);
-        analyzeExpression(probe, newScope(undefined), node);
-        for (const { relation } of probe.findings.operations.values()) {
-          if (relation?.kind !== 'S') return undefined;
-          sequences.push(relation);
-        }
-        continue;
-      }
-      if (!pureFunctions.has(name)) return undefined;
-    }
-    for (const child of Object.values(value)) if (child !== undefined) waiting.push(child);
   }
   return sequences;
+}
+
+function isSequenceCall(node: Node): boolean {
+  return sequenceFunctions.has(nameParts(bodyOf(node, 'FuncCall')?.funcname).at(-1) ?? '');
+}
+
+/**
+ * True where a name in a text may be looked up when the tree is read, and what stands there hang on the relation
+ * that is found: by a cast, or as the argument of a function. Arguments that name sequences are operations.
+ */
+export function looksNamesUp(tree: Node | undefined): boolean {
+  for (const node of nodesOf(tree)) {
+    const cast = bodyOf(node, 'TypeCast');
+    if (cast !== undefined && catalogType(cast)?.startsWith('reg')) return true;
+    const call = bodyOf(node, 'FuncCall');
+    if (call === undefined || isSequenceCall(node)) continue;
+    const name = nameParts(call.funcname).at(-1) ?? '';
+    if (!pureFunctions.has(name) && !nameless.has(name)) return true;
+  }
+  return false;
+}
+
+/** All of a tree but the arguments of calls that name sequences, such as `'name'::regclass`. */
+function* nodesOf(tree: Node | undefined): Generator<Node> {
+  const waiting: unknown[] = [tree];
+  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
+    if (typeof value !== 'object' || value === null) continue;
+    yield value as Node;
+    if (isSequenceCall(value as Node)) continue;
+    for (const child of Object.values(value)) if (child !== undefined) waiting.push(child);
+  }
 }
 
 /** The last parts of all names in an expression that may be columns. */
 function columnNames(expression: Node | undefined): readonly string[] {
   const names: string[] = [];
-  const waiting: unknown[] = [expression];
-  for (let value = waiting.pop(); value !== undefined; value = waiting.pop()) {
-    if (typeof value !== 'object' || value === null) continue;
-    const name = nameParts(bodyOf(value as Node, 'ColumnRef')?.fields).at(-1);
+  for (const node of nodesOf(expression)) {
+    const name = nameParts(bodyOf(node, 'ColumnRef')?.fields).at(-1);
     if (name !== undefined) names.push(name);
-    for (const child of Object.values(value)) if (child !== undefined) waiting.push(child);
   }
   return names;
 }

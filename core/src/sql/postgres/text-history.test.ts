@@ -39,6 +39,16 @@ describe('what a text makes', () => {
       "create table t (id serial); select setval(pg_get_serial_sequence('t', 'id'), 4)",
       ['Select Catalog pg_catalog.pg_get_serial_sequence', 'Update t_id_seq'],
     ],
+    ['create table t (id serial); drop sequence t_id_seq cascade', ['Drop t_id_seq', '~Alter t']],
+    // What is dropped makes room for what is added.
+    [
+      'alter table contacts add column name int, drop column name; select name from contacts',
+      ['Select contacts (name)'],
+    ],
+    [
+      'alter table contacts enable row level security; select name from contacts',
+      ['Select! contacts (name)'],
+    ],
     // The first name that is free, as PostgreSQL chooses it.
     [
       "create sequence t_id_seq; create table t (id serial); select nextval('t_id_seq1')",
@@ -66,6 +76,14 @@ describe('what a text makes', () => {
     [
       'create function f() returns trigger language plpgsql as $$ $$; create trigger g before insert on contacts for each row execute function f(); insert into contacts values (1)',
       ['Insert! contacts (id name ssn)'],
+    ],
+    [
+      'create table t (a int references contacts); drop table contacts cascade',
+      ['Drop contacts', '~Alter t'],
+    ],
+    [
+      'create unique index k on contacts (id); create table t (a int references contacts (id)); drop index k cascade',
+      ['Drop k', '~Alter contacts', '~Alter t'],
     ],
     [
       'create view v as select * from contacts; drop table contacts cascade',
@@ -116,6 +134,14 @@ describe('names that mean another thing afterwards', () => {
     ],
     ['alter table app.only_here rename to contacts; delete from contacts', 'Delete app.contacts'],
     ['create sequence app.ids; select nextval($$ids$$)', 'Update app.ids'],
+    [
+      'create table x (id serial); create table public.x (id serial); drop table x; select nextval($$x_id_seq$$)',
+      ['Update x_id_seq'],
+    ],
+    [
+      'create table x (a int); create index i on x (a); create table public.y (a int); create index i on public.y (a); drop table x; drop index i',
+      ['Drop i', '~Alter y'],
+    ],
     ['set search_path = public; delete from customers where false', 'Delete customers'],
     [
       "select set_config('search_path', '', false); delete from app.only_here",
@@ -163,6 +189,25 @@ describe('what is not followed leaves the rest Unknown', () => {
     'create view v as select * from contacts; select * from v',
     'create table t (a int primary key); drop index t_pkey',
     'create table t (a int); create index on t (a); drop index t_a_idx',
+    'create table t (a int primary key, like contacts); drop index t_pkey',
+    'create index on contacts (name); create table if not exists contacts_name_idx (a int); delete from contacts_name_idx',
+    'create index i on events (id); drop index i',
+    'create unique index i on contacts (id); alter table contacts add constraint c unique using index i; drop index i',
+    'create table t (a int constraint k unique); alter table t rename constraint k to l; drop index k',
+    'create table t (a int constraint k unique); alter table t rename constraint k to l; drop index l',
+    'create view v as select id from contacts; alter table contacts drop column name cascade; comment on view v is $$x$$',
+    "create table t (id serial, b int); alter table t drop column id; select nextval('t_id_seq')",
+    "create table t (a int generated always as identity (sequence name s)); select nextval('t_a_seq')",
+    `create table ${'a'.repeat(30)} (${'b'.repeat(30)} serial); select nextval('${'a'.repeat(30)}_${'b'.repeat(30)}_seq')`,
+    "create sequence s owned by contacts.id; drop table contacts; select nextval('s')",
+    "create table t (a oid default 'contacts'::regclass); drop table contacts cascade",
+    "create table t (a bigint default pg_relation_size('contacts')); drop table contacts cascade",
+    "create domain d as oid check (value <> 'contacts'::regclass); drop table contacts cascade",
+    "create view v as select 'contacts'::regclass; drop table contacts cascade",
+    "create table t (a int); create trigger g before insert on t for each row when ('contacts'::regclass = 1) execute function f(); drop table contacts cascade",
+    'create function f() returns bigint language sql return (select count(*) from contacts); drop table contacts cascade',
+    "create function f(a oid default 'contacts'::regclass) returns int language sql as $$ select 1 $$; drop table contacts cascade",
+    'drop table events_1; select * from events',
     'alter table contacts drop constraint contacts_ssn_key; drop index contacts_ssn_key',
     'alter table customers rename name to full_name; select * from named',
     'alter table events add column a int; select * from events',
@@ -188,6 +233,47 @@ describe('what is not followed leaves the rest Unknown', () => {
     'create table t as select 1 as a; grant select on all tables in schema public to other',
   ])('%s', (text) => {
     expect(lastOf(text, session).join()).toContain('Unknown');
+  });
+
+  test.each([
+    // A view's definition has the old name, which may be another column's by now.
+    'alter table b rename a to x; alter table b add column a text; select a from v',
+    // Sequences go with what was not followed.
+    "alter table parted drop column id; select nextval('parted_id_seq')",
+    'drop type if exists mood; select $1::mood',
+    // Of a column whose type is not told, any user-defined cast may apply.
+    'create table t (a citext); select lower(a) from t',
+  ])('%s', (text) => {
+    const catalog = catalogOf({
+      relations: {
+        'public.b': { columns: ['a', 'c'], dependents: ['public.v'] },
+        'public.v': { columns: ['a'], definition: 'SELECT b.a FROM public.b' },
+        'public.parted': { kind: 'p', columns: ['id'], dependents: ['public.parted_id_seq'] },
+        'public.part': { columns: ['id'], parents: ['public.parted'] },
+        'public.parted_id_seq': { kind: 'S' },
+      },
+      types: { citext: ['public'] },
+      plainTypes: { mood: ['public'] },
+      castTypes: [25],
+    });
+    expect(lastOf(text, { ...session, catalog }).join()).toContain('Unknown');
+  });
+
+  test.each([
+    'create table int8 (a int); select $1::int8',
+    'create table int8 (like contacts); select $1::int8',
+  ])('a type of that name comes first: %s', (text) => {
+    const context = { ...session, searchPath: ['public', 'pg_catalog'] };
+    expect(lastOf(text, context).join()).toContain('Unknown');
+  });
+
+  test.each([
+    'create view t as select id from scratch; comment on view t is $$x$$',
+    'set search_path = pg_temp, public; create table t (a int)',
+    'set search_path = pg_temp_3, public; create table t (a int)',
+  ])('what is temporary: %s', (text) => {
+    const context = { ...session, searchPath: ['pg_temp_3', 'pg_catalog', 'public'] };
+    expect(lastOf(text, context).join()).toContain('Unknown');
   });
 
   test('with event triggers, nothing is followed', () => {

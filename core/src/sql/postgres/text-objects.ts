@@ -6,12 +6,17 @@ import type {
   GrantStmt,
   Node,
   RangeVar,
-  TypeName,
 } from 'libpg-query';
 import type { StatementAnalysis } from '../operation.ts';
 import { type Body, bodyOf, nameParts, stringOf } from './ast.ts';
 import { relationOf } from './objects.ts';
-import { columnType, definedColumn, type Place } from './text-columns.ts';
+import {
+  columnType,
+  definedColumn,
+  dependencies,
+  looksNamesUp,
+  type Place,
+} from './text-columns.ts';
 import { namedRelation, newName } from './text-tables.ts';
 
 /** CREATE SEQUENCE. */
@@ -65,13 +70,15 @@ function nameInSchema(
 export function followPlainType(
   place: Place,
   names: readonly Node[] | undefined,
-  base?: TypeName,
+  domain?: Pick<Body<'CreateDomainStmt'>, 'typeName' | 'constraints'>,
 ): boolean {
   const made = nameInSchema(place, names);
   if (made === undefined) return false;
-  if (base !== undefined) {
-    const type = columnType(place, base);
+  if (domain !== undefined) {
+    const type = columnType(place, domain.typeName);
     if (type === undefined || type.typeOid === 0) return false;
+    const checks = domain.constraints?.map((node) => bodyOf(node, 'Constraint')?.raw_expr);
+    if (checks?.some((check) => dependencies(place, check) === undefined)) return false;
   }
   place.text.addType(made.schema, made.name, true);
   return true;
@@ -118,9 +125,11 @@ export function followView(
   place: Place,
   name: RangeVar | undefined,
   kind: 'v' | 'm',
+  query: Node | undefined,
   { operations }: StatementAnalysis,
 ): boolean {
   const { text } = place;
+  if (looksNamesUp(query)) return false;
   const made = newName(place, name);
   if (made === undefined) return false;
   const view = text.add({ ...made, kind });
@@ -139,11 +148,12 @@ export function followView(
 }
 
 /** CREATE TRIGGER on a table by itself. */
-export function followTrigger(place: Place, name: RangeVar | undefined): boolean {
-  const relation = namedRelation(place, name);
+export function followTrigger(place: Place, body: Body<'CreateTrigStmt'>): boolean {
+  const relation = namedRelation(place, body.relation);
   if (relation === undefined || relation.parents.length > 0 || relation.children.length > 0) {
     return false;
   }
+  if (dependencies(place, body.whenClause) === undefined) return false;
   place.text.change(relation.oid, { hasTriggers: true });
   return true;
 }

@@ -35,15 +35,16 @@ const followers: Followers = {
   CreateSeqStmt: followSequence,
   AlterSeqStmt: followAlterSequence,
   CreateEnumStmt: (place, body) => followPlainType(place, body.typeName),
-  CreateDomainStmt: (place, body) => followPlainType(place, body.domainname, body.typeName),
+  CreateDomainStmt: (place, body) => followPlainType(place, body.domainname, body),
   CompositeTypeStmt: followCompositeType,
   // Another value of it.
   AlterEnumStmt: () => true,
   CreateFunctionStmt: followFunction,
-  ViewStmt: (place, body, analysis) => followView(place, body.view, 'v', analysis),
+  ViewStmt: (place, body, analysis) => followView(place, body.view, 'v', body.query, analysis),
   CreateTableAsStmt: (place, body, analysis) =>
-    body.objtype === 'OBJECT_MATVIEW' && followView(place, body.into?.rel, 'm', analysis),
-  CreateTrigStmt: (place, body) => followTrigger(place, body.relation),
+    body.objtype === 'OBJECT_MATVIEW' &&
+    followView(place, body.into?.rel, 'm', body.query, analysis),
+  CreateTrigStmt: followTrigger,
   CommentStmt: () => true,
   GrantStmt: followGrant,
   AlterOwnerStmt: (_, body) => followOwner(body),

@@ -37,6 +37,8 @@ export function followCreateTable(place: Place, body: CreateStmt): boolean {
   const { inhRelations, partbound, partspec, ofTypename, tableElts = [], if_not_exists } = body;
   if (inhRelations !== undefined || partbound !== undefined || ofTypename !== undefined)
     return false;
+  const partedBy = partspec?.partParams?.map((node) => bodyOf(node, 'PartitionElem')?.expr);
+  if (partedBy?.some((expression) => dependencies(place, expression) === undefined)) return false;
   const made = newName(place, body.relation);
   if (made === undefined) return false;
   // What stands there stays as it is; without IF NOT EXISTS the statement fails, and the text with it.
@@ -114,7 +116,7 @@ export function addOwnSequence(
   for (let number = 0; ; number += 1) {
     const chosen = `${name}_${column}_seq${number === 0 ? '' : number}`;
     // Longer ones are cut, in a way of its own.
-    if (Buffer.byteLength(chosen) > maxNameBytes) return false;
+    if (Buffer.byteLength(chosen) > maxNameBytes || text.mayHold(schema, chosen)) return false;
     const sequence = text.add({ schema, name: chosen, kind: 'S' });
     if (sequence === undefined) continue;
     text.tie(oid, ['dependents'], sequence.oid);
