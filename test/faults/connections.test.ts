@@ -185,6 +185,37 @@ async function startGate(): Promise<{
   };
 }
 
+/** A proxy before the gate, and a caller whose backend waits there. */
+async function whileLoggingIn(
+  test: (socket: Socket, own: TestChaperone, open: () => void) => Promise<void>,
+): Promise<void> {
+  const gate = await startGate();
+  const own = await TestChaperone.start({
+    postgres: { ...postgres, port: gate.port } as TestPostgres,
+    resources: [...levelPolicies, identity('process')],
+  });
+  try {
+    const { host, port, user, database, password } = await own.connection('tally', 'process');
+    const socket = connect({ host, port });
+    socket.on('error', () => {});
+    await once(socket, 'connect');
+    socket.write(
+      write.startupMessage(0, [
+        ['user', user],
+        ['database', database],
+      ]),
+    );
+    await once(socket, 'data'); // it is asked for its password
+    socket.write(write.passwordMessage(password));
+    await gate.arrived;
+    await test(socket, own, gate.open);
+    await until(async () => (await backends()) === 0, 3000);
+  } finally {
+    await own.stop();
+    gate.close();
+  }
+}
+
 const leavings: Readonly<Record<string, (socket: Socket) => void>> = {
   'is reset': (socket) => socket.resetAndDestroy(),
   'says goodbye': (socket) => socket.end(write.terminate),
@@ -194,40 +225,30 @@ const leavings: Readonly<Record<string, (socket: Socket) => void>> = {
 test.each(Object.keys(leavings))(
   'a client that %s while its backend logs in leaves nothing behind',
   async (leaving) => {
-    const gate = await startGate();
-    const own = await TestChaperone.start({
-      postgres: { ...postgres, port: gate.port } as TestPostgres,
-      resources: [...levelPolicies, identity('process')],
-    });
-    try {
-      const { host, port, user, database, password } = await own.connection('tally', 'process');
-      const socket = connect({ host, port });
-      socket.on('error', () => {});
-      await once(socket, 'connect');
-      socket.write(
-        write.startupMessage(0, [
-          ['user', user],
-          ['database', database],
-        ]),
-      );
-      await once(socket, 'data'); // it is asked for its password
-      socket.write(write.passwordMessage(password));
-      await gate.arrived;
+    await whileLoggingIn(async (socket, own, open) => {
       leavings[leaving]!(socket);
       // So that it has been noticed, or not, by the time that the session begins.
       for (let turns = 0; turns < 50; turns += 1) await turn();
-      gate.open();
+      open();
       await until(async () => (await sessionsOf(own, 'process')).length === 1, 200);
-      await until(async () => (await backends()) === 0);
+      await until(async () => (await backends()) === 0, 3000);
       await acknowledged(own);
       const sessions = await sessionsOf(own, 'process');
       expect(sessions.filter(({ closed }) => closed === undefined)).toEqual([]);
-    } finally {
-      await own.stop();
-      gate.close();
-    }
+    });
   },
 );
+
+test('a session that cannot be recorded from its beginning leaves no backend connection', async () => {
+  await whileLoggingIn(async (socket, own, open) => {
+    own.standalone.recorder.openSession = () => {
+      throw new Error('no record');
+    };
+    open();
+    socket.resume();
+    await once(socket, 'close');
+  });
+});
 
 interface Connection {
   readonly local: number;

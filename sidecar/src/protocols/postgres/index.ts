@@ -356,10 +356,10 @@ export class PostgresProxy {
       if (outcome !== undefined) report(outcome);
       throw error;
     }
+    opening.backend = backend;
     report('Connected');
     const recorder = recorders.openSession();
     opening.recorder = recorder;
-    opening.backend = backend;
     this.#recordOpened(recorder, accepted, caller, bundle, view, credential);
     metrics.opened();
     opening.counted = () => metrics.closed('Error');
