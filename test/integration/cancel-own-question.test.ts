@@ -1,8 +1,10 @@
 /** A cancel request that comes while a question of the proxy's own runs on the session's connection. */
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { systemClock, type Timer } from '@chaperone/runtime/clock.ts';
+import { maxQuestionMs } from '@chaperone/sidecar/protocols/postgres/backend/resolution.ts';
 import { cancelRequest } from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { policy, TestChaperone } from '../support/chaperone.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
@@ -14,12 +16,29 @@ let postgres: TestPostgres;
 let chaperone: TestChaperone;
 let client: pg.Client;
 let locker: pg.Client;
+let made = 0;
+
+/** What is to happen when the time of a question of the proxy's own is over. */
+const overdue = new Set<() => void>();
+
+/** The system's clock, but that it does so when the test does. */
+const system = systemClock();
+const clock = {
+  ...system,
+  setTimer(ms: number, callback: () => void): Timer {
+    if (ms !== maxQuestionMs) return system.setTimer(ms, callback);
+    overdue.add(callback);
+    return { cancel: () => void overdue.delete(callback) };
+  },
+};
 
 beforeAll(async () => {
   postgres = await startPostgres({ version: 18 });
   await loadShop(postgres, { orders: 200 });
+  await postgres.query('CREATE VIEW paid AS SELECT id FROM orders', [], 'shop');
   chaperone = await TestChaperone.start({
     postgres,
+    clock,
     target: { catalogCheck: 'Statement' },
     resources: [
       policy('p', [
@@ -119,18 +138,58 @@ test('one that comes late and hits the question ends nothing', async () => {
   expect((await client.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
 });
 
-test.each(['statement_timeout', 'lock_timeout'])(
-  "the client's %s is for its own statements",
-  async (setting) => {
+describe.each([
+  ['parsing waits', 'LOCK TABLE pg_catalog.pg_event_trigger'],
+  // The definition of the view over it is asked for.
+  ['carrying it out waits', 'LOCK TABLE orders'],
+])('a question of which %s', (_, lock) => {
+  /** Makes the catalog another, so that it is read again, and locks. */
+  async function changeAndLock(): Promise<void> {
     await locker.query('ROLLBACK');
-    await client.query(`SET ${setting} = '20ms'`);
-    await locker.query('BEGIN; LOCK TABLE pg_catalog.pg_event_trigger');
-    const outcome = client.query(`SELECT current_setting('${setting}') AS setting`);
-    await waitedPast(20, outcome);
+    await locker.query(`CREATE TABLE made_${(made += 1)} ()`);
+    await locker.query(`BEGIN; ${lock}`);
+  }
+
+  test.each(['statement_timeout', 'lock_timeout'])(
+    "the client's %s is for its own statements",
+    async (setting) => {
+      await locker.query('ROLLBACK');
+      await client.query(`SET ${setting} = '20ms'`);
+      await changeAndLock();
+      const outcome = client.query(`SELECT current_setting('${setting}') AS setting`);
+      await waitedPast(20, outcome);
+      await locker.query('COMMIT');
+      expect((await outcome).rows).toEqual([{ setting: '20ms' }]);
+    },
+  );
+
+  test('it is given up after a time, and nothing of it goes on waiting', async () => {
+    await changeAndLock();
+    client.on('error', () => {});
+    const outcome = client.query('SELECT 1').catch((error: Error) => error.message);
+    await waitedPast(1, outcome);
+    // Others in the program may take as long; ours began last.
+    [...overdue].at(-1)!();
+    expect(await outcome).toMatch('CHP-3013');
+    for (;;) {
+      const { rows } = await postgres.query(
+        "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+        [],
+        'shop',
+      );
+      if (rows.length === 0) break;
+    }
     await locker.query('COMMIT');
-    expect((await outcome).rows).toEqual([{ setting: '20ms' }]);
-  },
-);
+  });
+});
+
+test('what ends the session while a question runs is told', async () => {
+  client.on('error', () => {});
+  const outcome = client.query('SELECT 1').catch((error: Error) => error.message);
+  const pid = await waiting();
+  await postgres.query('SELECT pg_terminate_backend($1)', [pid]);
+  expect(await outcome).toMatch('terminating connection due to administrator command');
+});
 
 test('many at once end what they are for, and none of them a question of the proxy', async () => {
   await locker.query('ROLLBACK');

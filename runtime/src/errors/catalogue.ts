@@ -190,7 +190,7 @@ export const errorCatalogue = {
   'CHP-3013': {
     title: 'Catalog not readable',
     remedy:
-      'Check that the backend role may read the system catalogs; names cannot be resolved without.',
+      'Check that the backend role may read the system catalogs, and that nobody holds a lock on them or on tables with views for longer than 30 s; names cannot be resolved without.',
   },
   'CHP-4001': {
     title: 'Spool not writable',

@@ -1,6 +1,5 @@
 /** Cancel requests of one session, the caller's and ours, and what waits until they have ended. */
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
-import type { Expectation } from './backend/expectation.ts';
 
 /** When a request that has waited is sent again, each time four times as long after the last. */
 const firstAgainMs = 50;
@@ -10,8 +9,9 @@ export interface SessionCancelOptions {
   readonly clock: Clock;
   /** Makes the backend stop what it does; resolves once it was told. */
   readonly cancelBackend: () => Promise<void>;
-  /** What the backend is at, or nothing. */
-  readonly running: () => Expectation | undefined;
+  /** The number of what was sent last, where it is not answered yet. */
+  readonly sentLast: () => number | undefined;
+  readonly isAnswered: (number: number) => boolean;
   /** The backend has all that was allowed, and no question of ours before it. */
   readonly isSent: () => boolean;
   /** A request has ended: what waited for that may go on. */
@@ -49,8 +49,8 @@ export class SessionCancel {
   sendWaiting(): void {
     if (!this.#waits || !this.#options.isSent()) return;
     this.#waits = false;
-    const running = this.#options.running();
-    if (running !== undefined) this.#untilGone(running, firstAgainMs);
+    const last = this.#options.sentLast();
+    if (last !== undefined) this.#untilAnswered(last, firstAgainMs);
   }
 
   /** Ours: the backend is to stop what it does. */
@@ -65,13 +65,13 @@ export class SessionCancel {
   }
 
   /** A backend that has not begun with the statement yet takes no notice of a request: it is sent again. */
-  #untilGone(running: Expectation, againMs: number): void {
-    if (this.#stopped || this.#options.running() !== running) return;
+  #untilAnswered(last: number, againMs: number): void {
+    if (this.#stopped || this.#options.isAnswered(last)) return;
     this.cancel();
     if (againMs > lastAgainMs) return;
     this.#again?.cancel();
     this.#again = this.#options.clock.setTimer(againMs, () =>
-      this.#untilGone(running, againMs * 4),
+      this.#untilAnswered(last, againMs * 4),
     );
   }
 

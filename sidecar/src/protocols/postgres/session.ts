@@ -135,7 +135,11 @@ export class PostgresSession {
     this.#cancel = new SessionCancel({
       clock: options.clock,
       cancelBackend: options.cancelBackend,
-      running: () => this.#state.inflight.first,
+      sentLast: () => {
+        const { inflight } = this.#state;
+        return inflight.length === 0 ? undefined : inflight.nextNumber - 1;
+      },
+      isAnswered: (number) => this.#state.inflight.firstNumber > number,
       isSent: () => this.#isSent(),
       ended: () => this.#resumeFrontend(),
       failed: (err) => options.logger.warn({ err }, 'a statement could not be cancelled'),
@@ -148,8 +152,9 @@ export class PostgresSession {
       targetUid: options.view.policy.bundle.target.uid,
       database: options.database,
       catalogs: options.catalogs,
-      monotonicUs: () => options.clock.monotonicUs(),
+      clock: options.clock,
       catalogMaxAgeMs: options.catalogMaxAgeMs,
+      cancel: () => this.#cancel.cancel(),
       send: (bytes) => this.#frontend.inject(bytes),
       changed: (catalog, currentUser, searchPath, pathSetting) =>
         this.#resolve({ catalog, currentUser, searchPath, pathSetting }),
@@ -587,6 +592,7 @@ export class PostgresSession {
     const { client, backend, recorder, onClosed, metrics } = this.#options;
     this.#time.stop();
     this.#cancel.stop();
+    this.#resolution.stop();
     for (const item of this.#state.inflight) {
       if (item.kind === 'Query' || item.kind === 'Execute' || item.kind === 'FunctionCall') {
         const { execution } = item;

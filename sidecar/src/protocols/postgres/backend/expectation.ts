@@ -134,7 +134,7 @@ export interface InBandExpectation extends Sent {
   /** One array of values for each command. */
   readonly results: (string | null)[][];
   /** When it is interrupted it is asked again by `done`, and the client is told nothing. */
-  readonly retriable: boolean;
+  retriable: boolean;
   /** A message of the client's before it failed, and the backend skipped it. */
   readonly skipped: () => void;
   readonly done: (

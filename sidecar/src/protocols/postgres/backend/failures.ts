@@ -28,8 +28,9 @@ export class Failures {
     const sqlstate = fields.get('C') ?? 'XX000';
     const severity = fields.get('V') ?? fields.get('S') ?? 'ERROR';
     const { first } = this.#flow.state.inflight;
-    if (severity === 'FATAL' || severity === 'PANIC' || first === undefined) {
-      this.#flow.report(view, at, end);
+    const endsSession = severity === 'FATAL' || severity === 'PANIC';
+    if (endsSession || first === undefined) {
+      this.#flow.report(view, at, end, endsSession);
       return;
     }
     switch (first.kind) {

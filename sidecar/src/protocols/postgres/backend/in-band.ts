@@ -5,21 +5,29 @@ import type { InBandExpectation } from './expectation.ts';
 /** A name that no client uses; both are closed again at once. */
 const name = `${reservedPrefix}in_band`;
 
+export interface InBandOptions {
+  /**
+   * Sync where nothing of the client's is in flight, Flush within its pipeline (a Sync there would commit what it has
+   * sent).
+   */
+  readonly ending: 'Sync' | 'Flush';
+  /** When it is interrupted the client is told nothing, and `answered` asks again. */
+  readonly retriable: boolean;
+  /** An interruption may have left the prepared statement behind: the end of a transaction does not take it back. */
+  readonly again: boolean;
+  readonly answered: InBandExpectation['done'];
+  readonly skipped: InBandExpectation['skipped'];
+}
+
 /**
  * Statements of our own on the session's connection, between the client's. They are prepared under a name,
  * for the client's unnamed statement and portal must stay as they are.
- *
- * `ending`: Sync where nothing of the client's is in flight, Flush within its pipeline (a Sync there would
- * commit what it has sent).
- * `retriable`: when it is interrupted the client is told nothing, and `done` asks again.
  */
 export function inBand(
   statements: readonly string[],
-  ending: 'Sync' | 'Flush',
-  retriable: boolean,
-  done: InBandExpectation['done'],
-  skipped: InBandExpectation['skipped'],
+  { ending, retriable, again, answered, skipped }: InBandOptions,
 ): { readonly bytes: Buffer; readonly expectation: InBandExpectation } {
+  const closed = write.close('Statement', name);
   const messages = statements.flatMap((text) => [
     write.parse(name, text, []),
     write.bind({
@@ -31,8 +39,9 @@ export function inBand(
     }),
     write.execute(name, 0),
     write.close('Portal', name),
-    write.close('Statement', name),
+    closed,
   ]);
+  if (again) messages.unshift(closed);
   messages.push(ending === 'Sync' ? write.sync : write.flush);
   return {
     bytes: Buffer.concat(messages),
@@ -40,10 +49,10 @@ export function inBand(
       kind: 'InBand',
       barrier: true,
       commandsLeft: statements.length,
-      closesLeft: 2 * statements.length,
+      closesLeft: 2 * statements.length + (again ? 1 : 0),
       results: [],
       retriable,
-      done,
+      done: answered,
       skipped,
     },
   };

@@ -17,6 +17,7 @@ import {
 } from '@chaperone/core/sql/postgres/catalog-query.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
 import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
+import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
 import type { Catalogs, KnownCatalog } from './catalogs.ts';
@@ -31,17 +32,27 @@ const maxAttempts = 4;
 const withoutTimeouts =
   "SELECT pg_catalog.set_config('statement_timeout', '0', true), pg_catalog.set_config('lock_timeout', '0', true)";
 
+/**
+ * So long a question may take in all, then it is cancelled: it may wait for somebody's lock, and until it is answered
+ * its client can neither go on nor be heard.
+ */
+export const maxQuestionMs = 30_000;
+/** After this a backend that takes no notice of being cancelled is left. */
+const cancelPatienceMs = 5000;
+
 type Results = readonly (readonly (string | null)[])[];
 
 export interface ResolutionOptions {
   readonly targetUid: string;
   readonly database: string;
   readonly catalogs: Catalogs;
-  readonly monotonicUs: () => number;
+  readonly clock: Clock;
   /** A shared catalog older than this is checked before a statement is decided (decisions 4). */
   readonly catalogMaxAgeMs: number;
   /** Sends bytes of ours to the backend. */
   readonly send: (bytes: Buffer) => void;
+  /** Makes the backend stop what it does. */
+  readonly cancel: () => void;
   /** Something changed: decisions are made by this from now on. */
   readonly changed: (
     catalog: Catalog,
@@ -61,9 +72,17 @@ export class Resolution {
   /** A catalog of this session alone: its temporary objects, or its own DDL before it is committed. */
   #own: KnownCatalog | undefined;
   #reading = false;
+  /** The question that was asked last, and the end of its time. */
+  #asked: InBandExpectation | undefined;
+  #overdue: Timer | undefined;
 
   constructor(options: ResolutionOptions) {
     this.#options = options;
+  }
+
+  /** The session has ended. */
+  stop(): void {
+    this.#overdue?.cancel();
   }
 
   /** Reads everything for the first time, right after login; `changed` is called before `done`. */
@@ -118,7 +137,9 @@ export class Resolution {
   #checked = false;
 
   #isOld(known: KnownCatalog): boolean {
-    return this.#options.monotonicUs() - known.checkedUs > this.#options.catalogMaxAgeMs * 1000;
+    return (
+      this.#options.clock.monotonicUs() - known.checkedUs > this.#options.catalogMaxAgeMs * 1000
+    );
   }
 
   #refresh(): void {
@@ -176,10 +197,10 @@ export class Resolution {
       // Which schemas the role may use hangs on more than the catalog: on its memberships, too.
       const before = JSON.stringify(this.#state);
       this.#state = readSessionState(text(state));
-      const { catalogs, targetUid, database, monotonicUs } = this.#options;
+      const { catalogs, targetUid, database, clock } = this.#options;
       const known = this.#own ?? catalogs.get(targetUid, database);
       if (known !== undefined && known.fingerprint === text(fingerprint)) {
-        known.checkedUs = monotonicUs();
+        known.checkedUs = clock.monotonicUs();
         this.#checked = true;
         if (known.catalog !== this.#catalog || before !== JSON.stringify(this.#state)) {
           this.#catalog = known.catalog;
@@ -196,9 +217,9 @@ export class Resolution {
   #readAll(done: () => void): void {
     const statements = [catalogFingerprintQuery, catalogQuery, sessionStateQuery];
     this.#read(statements, 'Sync', ([fingerprint, document, state]) => {
-      const { catalogs, targetUid, database, monotonicUs } = this.#options;
+      const { catalogs, targetUid, database, clock } = this.#options;
       const catalog = compileCatalog(decodeField(text(document)));
-      const known = { catalog, fingerprint: text(fingerprint), checkedUs: monotonicUs() };
+      const known = { catalog, fingerprint: text(fingerprint), checkedUs: clock.monotonicUs() };
       if (catalog.isPrivate) this.#own = known;
       else {
         this.#own = undefined;
@@ -239,17 +260,17 @@ export class Resolution {
     attempt = 1,
   ): void {
     const session = this.#session!;
-    this.#reading = true;
+    const again = attempt > 1;
+    if (!again) this.#begun();
     // Within a transaction it cannot be asked again: the failure has ended that.
     const retriable =
       ending === 'Sync' && session.status === TransactionStatus.Idle && attempt < maxAttempts;
-    const again = attempt > 1;
     const answered: InBandExpectation['done'] = (failure, results) => {
       if (failure !== undefined && isAskedAgain(expectation, failure.sqlstate)) {
         this.#read(statements, ending, use, attempt + 1);
         return;
       }
-      this.#reading = false;
+      this.#ended();
       if (failure !== undefined) {
         this.#options.failed(new Error(`SQLSTATE ${failure.sqlstate}`));
         return;
@@ -261,15 +282,34 @@ export class Resolution {
       }
     };
     const skipped = (): void => {
-      this.#reading = false;
+      this.#ended();
       session.resolutionDirty = true;
       session.catalogDirty = true;
     };
     const asked = again ? [withoutTimeouts, ...statements] : statements;
-    const { bytes, expectation } = inBand(asked, ending, retriable, answered, skipped);
+    const { bytes, expectation } = inBand(asked, { ending, retriable, again, answered, skipped });
+    this.#asked = expectation;
     session.inflight.push(expectation);
     if (ending === 'Sync') session.inflight.push({ kind: 'InBandSync', barrier: true });
     this.#options.send(bytes);
+  }
+
+  #begun(): void {
+    this.#reading = true;
+    this.#overdue = this.#options.clock.setTimer(maxQuestionMs, () => this.#giveUp());
+  }
+
+  #ended(): void {
+    this.#reading = false;
+    this.#overdue?.cancel();
+  }
+
+  #giveUp(): void {
+    this.#asked!.retriable = false;
+    this.#options.cancel();
+    this.#overdue = this.#options.clock.setTimer(cancelPatienceMs, () =>
+      this.#options.failed(new Error('a question of ours was not answered, and not cancelled')),
+    );
   }
 }
 

@@ -90,10 +90,13 @@ export class ResponseFlow {
     this.events.cancelBackend();
   }
 
-  /** An error or notice text passes as it is only where it cannot carry a protected value (decisions 8). */
-  report(view: Buffer, at: number, end: number): void {
+  /**
+   * An error or notice text passes as it is only where it cannot carry a protected value (decisions 8). What is said to
+   * a question of ours is not for the client, but for the end of its session.
+   */
+  report(view: Buffer, at: number, end: number, endsSession = false): void {
     const { first } = this.state.inflight;
-    if (first?.kind === 'InBand' || first?.kind === 'InBandSync') return;
+    if ((first?.kind === 'InBand' || first?.kind === 'InBandSync') && !endsSession) return;
     if (this.#rebuilds(first)) {
       this.output.insert(
         rebuildReport(view.subarray(at, end), { userCode: mayRunUserCode(first) }),
