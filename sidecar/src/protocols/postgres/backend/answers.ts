@@ -1,5 +1,10 @@
-import { parseCommandComplete } from '../messages/backend-reader.ts';
+import {
+  parseCommandComplete,
+  parseCopyResponse,
+  parseParameterDescription,
+} from '../messages/backend-reader.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
+import { parseEmpty } from '../messages/frontend-reader.ts';
 import { Backend, TransactionStatus } from '../messages/types.ts';
 import type {
   ExecuteExpectation,
@@ -11,6 +16,17 @@ import type {
 } from './expectation.ts';
 import { countCells, type ResponseFlow, unexpected } from './response-flow.ts';
 import type { ResultRows } from './result-rows.ts';
+
+/** Nothing stands in them: what did would reach the client as it is. */
+const emptyAnswers: ReadonlySet<number> = new Set([
+  Backend.ParseComplete,
+  Backend.BindComplete,
+  Backend.CloseComplete,
+  Backend.NoData,
+  Backend.EmptyQueryResponse,
+  Backend.PortalSuspended,
+  Backend.CopyDone,
+]);
 
 /** Answers other than rows and errors, each held against what was asked. */
 export class Answers {
@@ -27,6 +43,7 @@ export class Answers {
     const { inflight } = this.#flow.state;
     const { first } = inflight;
     if (first === undefined) throw unexpected(type);
+    if (emptyAnswers.has(type)) parseEmpty(view, at + HEADER_BYTES, end);
     if (first.kind === 'InBand') {
       this.#answerInBand(first, type);
       return;
@@ -43,6 +60,7 @@ export class Answers {
         break;
       case 'Describe':
         if (type === Backend.ParameterDescription && first.parametersDue) {
+          parseParameterDescription(view, at + HEADER_BYTES, end);
           first.parametersDue = false;
           this.#flow.pass(at, end);
           return;
@@ -207,6 +225,7 @@ export class Answers {
   ): boolean {
     switch (type) {
       case Backend.CopyInResponse:
+        parseCopyResponse(view, at + HEADER_BYTES, end);
         this.#flow.state.copyIn = true;
         // Every Sync sent so far is read, and ignored, as part of the COPY data.
         this.#flow.state.inflight.dropSyncsBehindFirst();
@@ -256,8 +275,9 @@ export class Answers {
       state.catalogDirty ||= state.catalogTouched;
     }
     if (run.masker !== undefined) countCells(execution, run.masker.cells);
+    const tag = parseCommandComplete(view, at + HEADER_BYTES, end);
     if (run.rows === 0) {
-      const affected = affectedRows(parseCommandComplete(view, at + HEADER_BYTES, end));
+      const affected = affectedRows(tag);
       run.rows += affected;
       execution.rows += affected;
     }
