@@ -52,7 +52,7 @@ integration: $(INSTALLED) ## tests with processes, sockets and real databases
 fuzz: $(INSTALLED) ## fuzz for SECONDS=60 each; ONLY=codec: some of it; a failure prints its seed
 	CHAPERONE_FUZZ_SECONDS=$(or $(SECONDS),60) $(JEST) --selectProjects integration --testPathPatterns 'test/fuzz/$(ONLY)'
 
-oracle: $(INSTALLED) ## the oracles at length: RUNS=5000 each; ONLY=operations or masking; SEED=N begins there
+oracle: $(INSTALLED) ## the oracles at length: RUNS=5000 each; ONLY=operations, texts or masking; SEED=N begins there
 	CHAPERONE_RUNS=$(or $(RUNS),5000) $(if $(SEED),CHAPERONE_SEED=$(SEED)) $(JEST) --selectProjects integration --testPathPatterns 'test/oracle/$(ONLY)'
 
 bench: $(INSTALLED) ## measure against direct connections

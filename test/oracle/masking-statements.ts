@@ -111,6 +111,24 @@ const selectShapes: Readonly<Record<string, (sql: string) => Step[]>> = {
     ),
   'materialized view of it': (sql) =>
     undone(query(`CREATE MATERIALIZED VIEW made AS ${sql}`), query('TABLE made')),
+  'behind what its text makes': (sql) =>
+    undone(
+      query(
+        `CREATE TABLE made (id int PRIMARY KEY, note text); CREATE INDEX ON made (note); ${sql}`,
+      ),
+    ),
+  'behind what its text changes': (sql) =>
+    undone(
+      query(
+        `SET search_path = public; ALTER TABLE archive ADD COLUMN made int, ALTER COLUMN label DROP NOT NULL; ${sql}`,
+      ),
+    ),
+  'in what its text makes': (sql) =>
+    undone(
+      query(
+        `CREATE TABLE made (a text, id serial); INSERT INTO made (a) SELECT q0::text FROM (${sql}) q0; SELECT a FROM made`,
+      ),
+    ),
 };
 
 /** What is no query: code, notifications, definitions, constraints that tell by failing. */
@@ -238,6 +256,10 @@ export function conversation(seed: number, serverVersion: number): Conversation 
   const kind = choices.next();
   if (kind < 0.12) {
     const texts = others(choices);
+    if (choices.chance(0.3)) {
+      const text = texts.join('; ');
+      return { sql: text, shape: 'other, one text', steps: undone(query(text)) };
+    }
     const extendedToo = choices.chance(0.3);
     return {
       sql: texts.join('; '),
@@ -337,7 +359,7 @@ const wholes: readonly string[] = [
 /** Each of them in one shape after the other; `turn` says with which it begins. */
 export function detectorConversations(turn: number): Conversation[] {
   // A copy is another relation, into which a detector looks only if its rule says so.
-  const copies = new Set(['temporary table', 'select into']);
+  const copies = new Set(['temporary table', 'select into', 'in what its text makes']);
   const all = Object.entries({ ...anyShapes, ...selectShapes }).filter(
     ([shape]) => !copies.has(shape),
   );
