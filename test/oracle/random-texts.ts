@@ -111,7 +111,10 @@ const forms: readonly (readonly [weight: number, form: string])[] = [
   [1, 'DROP VIEW known CASCADE'],
   [1, 'ALTER TABLE people RENAME COLUMN name TO N'],
   [1, 'CREATE TABLE R (id int PRIMARY KEY, C R, word R[])'],
-  [1, 'CREATE TABLE R (id int, C int GENERATED ALWAYS AS (id * 2) STORED, word text REFERENCES people (ssn) K)'],
+  [
+    1,
+    'CREATE TABLE R (id int, C int GENERATED ALWAYS AS (id * 2) STORED, word text REFERENCES people (ssn) K)',
+  ],
   [1, 'PREPARE N AS DELETE FROM R'],
   [1, 'EXECUTE N'],
   [1, 'GRANT USAGE ON SCHEMA other TO clerk'],
