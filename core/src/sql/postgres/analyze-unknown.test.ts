@@ -44,6 +44,26 @@ describe('what is not understood is Unknown, with the reason', () => {
     ['select ssn::mood from contacts', 'type mood'],
     ['select * from contacts tablesample app.mine (1)', 'sampling method app.mine'],
     ['select * from pg_stats', 'system relation pg_catalog.pg_stats'],
+    [
+      'select b from unnest((select array_agg(c) from contacts c)) with ordinality as t(a, b)',
+      'the columns of unnest are not known: its elements may be rows',
+    ],
+    [
+      'select x.*, ssn from (select array_agg(c) as l from contacts c) q, unnest(q.l) x, contacts',
+      'the columns of unnest are not known: its elements may be rows',
+    ],
+    [
+      'select * from unnest(array[row(1, 2)]) x',
+      'the columns of unnest are not known: its elements may be rows',
+    ],
+    [
+      "select * from unnest(to_tsvector('a b')) x",
+      'the columns of unnest are not known: its elements may be rows',
+    ],
+    [
+      'select c.* from (select array_agg(c) as conkey from contacts c) q, unnest(q.conkey) x, contacts c',
+      'the columns of unnest are not known: its elements may be rows',
+    ],
     ['select * from pg_catalog.pg_statistic', 'system relation pg_catalog.pg_statistic'],
     ['select query from pg_stat_activity', 'system relation pg_catalog.pg_stat_activity'],
     ['select * from pg_authid', 'system relation pg_catalog.pg_authid'],

@@ -14,6 +14,7 @@ import { type Field, findCte, type Item, newScope, readField, type Scope } from 
 import { analyzeSelect } from './select.ts';
 import { analyzeJsonTable, analyzeXmlTable } from './table-functions.ts';
 import { resolveType } from './types.ts';
+import { checkElements } from './unnest.ts';
 
 /** Adds what FROM lists to the scope, each seeing those before it where it is LATERAL. */
 export function analyzeFrom(run: Run, scope: Scope, from: readonly Node[] | undefined): void {
@@ -141,6 +142,7 @@ function fromFunction(run: Run, scope: Scope, body: RangeFunction): Item {
       for (const column of known) fields.push({ name: column, lineage });
     } else if (name === 'unnest') {
       for (let index = 0; index < args; index += 1) fields.push({ name, lineage });
+      checkElements(run, scope, call);
     } else {
       // A function with one column names it by the alias, or by itself.
       const column = single ? (body.alias?.aliasname ?? name) : name;
