@@ -164,7 +164,11 @@ function useKeys(run: Run, { relation, made }: DefinitionScope, constraint: Cons
   const excluded = elements.map((node) => bodyOf(node, 'IndexElem')?.name);
   useColumns(run, relation, excluded, 'Any');
   if (pktable === undefined || isMade(run, made, pktable)) return;
-  useColumns(run, resolved(run, pktable), nameParts(pk_attrs), 'Lookup');
+  const target = resolved(run, pktable);
+  // Without names it is the primary key, which the catalog does not tell from the others.
+  const names =
+    pk_attrs === undefined ? target?.columns.map(({ name }) => name) : nameParts(pk_attrs);
+  useColumns(run, target, names ?? [], 'Lookup');
 }
 
 /** A key may refer to the table that the same statement makes, which stands by the time the key is added. */

@@ -70,6 +70,8 @@ export function creationSchema(run: Run): string | undefined {
   );
   // It need not be there yet.
   if (first === 'pg_temp') return realSchema(run, first) ?? first;
+  // Made there it would hide what is PostgreSQL's own, which is not looked at.
+  if (first !== undefined && isSystemSchema(first)) return undefined;
   return run.context.searchPath.find((schema) => !isTempSchema(schema) && !isSystemSchema(schema));
 }
 

@@ -55,8 +55,8 @@ export function splitIdentifiers(value: string): string[] | undefined {
   }
 }
 
-/** Cuts to 63 bytes of UTF-8 without splitting a character. */
-function truncate(name: string): string {
+/** As PostgreSQL cuts a name: to 63 bytes of UTF-8, without splitting a character. */
+export function truncate(name: string): string {
   if (name.length * 3 <= maxNameBytes) return name;
   const bytes = encoder.encode(name);
   if (bytes.length <= maxNameBytes) return name;

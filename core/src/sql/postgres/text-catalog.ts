@@ -13,13 +13,15 @@ export interface NewRelation {
 
 type Schemas = ReadonlySet<string>;
 
+const workPerColumn = 4;
+
 /**
  * A catalog as the statements of one text leave it, one after the other: what they make, change and drop stands
  * over the catalog that was read before the text. What is made here has negative OIDs, which no database gives.
  */
 export class TextCatalog {
   readonly #base: Catalog;
-  readonly #budget: Budget;
+  readonly budget: Budget;
   /** Made or changed. */
   readonly #relations = new Map<number, CatalogRelation>();
   /** By schema and name: the OID, or 0 where the name is free by now. */
@@ -39,7 +41,7 @@ export class TextCatalog {
 
   constructor(base: Catalog, budget: Budget) {
     this.#base = base;
-    this.#budget = budget;
+    this.budget = budget;
     this.#current = base;
   }
 
@@ -84,7 +86,7 @@ export class TextCatalog {
     this.#set(this.#names, key(schema, name), relation.oid);
     checkWidth(relation.columns.length);
     if (relation.indexOf !== undefined) {
-      this.#budget.search(this.indexesOf(relation.indexOf).length);
+      this.budget.search(this.indexesOf(relation.indexOf).length);
       this.#set(this.#indexes, relation.indexOf, [
         ...this.indexesOf(relation.indexOf),
         relation.oid,
@@ -95,7 +97,10 @@ export class TextCatalog {
   }
 
   change(oid: number, changes: Partial<CatalogRelation>): void {
-    checkWidth(changes.columns?.length ?? 0);
+    const width = changes.columns?.length ?? 0;
+    checkWidth(width);
+    // What is remembered of each column by the catalog is made anew.
+    this.budget.spend(width * workPerColumn);
     const relation = this.relationByOid(oid);
     if (relation !== undefined) this.#set(this.#relations, oid, { ...relation, ...changes });
   }
@@ -110,7 +115,7 @@ export class TextCatalog {
     if (relation === undefined) return;
     const changes: Partial<Record<(typeof lists)[number], readonly number[]>> = {};
     for (const list of lists) {
-      this.#budget.search(relation[list].length);
+      this.budget.search(relation[list].length);
       if (!relation[list].includes(other)) changes[list] = [...relation[list], other];
     }
     this.change(oid, changes);
@@ -178,6 +183,15 @@ export class TextCatalog {
     return oid === undefined || oid === 0 ? undefined : this.relationByOid(oid);
   }
 
+  /** Whether a sequence goes with a relation. */
+  isOwned(sequence: number): boolean {
+    for (const { dependents } of this.#all()) {
+      this.budget.search(1 + dependents.length);
+      if (dependents.includes(sequence)) return true;
+    }
+    return false;
+  }
+
   /** The indexes of a relation whose names are known. */
   indexesOf(oid: number): readonly number[] {
     if (!this.#indexesRead) {
@@ -217,7 +231,7 @@ export class TextCatalog {
   #withoutDropped(relation: CatalogRelation): CatalogRelation {
     const stands = (oid: number): boolean => !this.#dropped.has(oid);
     const { cascadesTo, referencedBy, dependents } = relation;
-    this.#budget.search(cascadesTo.length + referencedBy.length + dependents.length);
+    this.budget.search(cascadesTo.length + referencedBy.length + dependents.length);
     if ([cascadesTo, referencedBy, dependents].every((oids) => oids.every(stands))) {
       return relation;
     }

@@ -176,8 +176,39 @@ describe('names that mean another thing afterwards', () => {
   });
 });
 
+describe('search paths as PostgreSQL takes them', () => {
+  const long = 'l'.repeat(63);
+  const context = {
+    ...session,
+    searchPath: ['pg_catalog', long, 'public'],
+    pathSetting: [long, 'public'],
+  };
+
+  test('a name in it is cut to 63 bytes', () => {
+    const text = `set search_path to '${long}and more', public; create table t (a int)`;
+    expect(lastOf(text, context)).toEqual([`Create ${long}.t`]);
+  });
+
+  test.each(['pg_catalog', 'information_schema'])('what is made in %s is Unknown', (schema) => {
+    const text = `set search_path = ${schema}, public; create table t (a int); select 1`;
+    const within = { ...session, searchPath: [schema, 'public'], pathSetting: [schema, 'public'] };
+    expect(unknownReasons(text, within)).not.toEqual([]);
+    expect(unknownReasons('create table t (a int)', within)).not.toEqual([]);
+  });
+});
+
+test('so many changes and no more are followed', () => {
+  const text = (tables: number): string =>
+    Array.from({ length: tables }, (_, index) => `create table t${index} (a int)`).join(';');
+  expect(unknownReasons(`${text(500)}; select 1`, session)).toEqual([]);
+  expect(unknownReasons(`${text(501)}; select 1`, session)).not.toEqual([]);
+});
+
 describe('what is not followed leaves the rest Unknown', () => {
   test.each([
+    "create table a (i int); create sequence q owned by a.i; alter sequence q owned by none; drop table a; select nextval('q')",
+    "create table a (i int); create table b (i int); create sequence q owned by a.i; alter sequence q owned by b.i; drop table a; select nextval('q')",
+    "create sequence q; create domain d as int check (value > 0 and nextval('q') > 0); select 1::d",
     'create table t (like contacts); insert into t values (1)',
     'create table t () inherits (contacts); select * from contacts',
     'create table t partition of events default; select * from events',

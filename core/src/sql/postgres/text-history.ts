@@ -48,6 +48,9 @@ const independent: ReadonlySet<string> = new Set([
 /** Statements that keep another for later, when the text is analyzed again, by the catalog of then. */
 const keeping: ReadonlySet<string> = new Set(['PrepareStmt', 'DeclareCursorStmt']);
 
+/** So many changes are followed in one text: each may look through those before it. */
+const maxFollowed = 500;
+
 /** The ends of names that PostgreSQL chooses for indexes and sequences of what was not followed. */
 const chosenEndings = ['pkey', 'key', 'idx', 'excl', 'seq'];
 
@@ -74,6 +77,7 @@ export class TextHistory {
   #everything = false;
   #resolution = false;
   #pathFollowed = false;
+  #followed = 0;
 
   constructor(context: AnalyzeContext, budget: Budget) {
     this.#context = context;
@@ -168,6 +172,11 @@ export class TextHistory {
   #followChange(analysis: StatementAnalysis, node: Node | undefined): boolean {
     // What somebody's code does to what was just made is not told.
     const { hasEventTriggers } = this.#context.catalog;
+    this.#followed += 1;
+    if (this.#followed > maxFollowed) {
+      this.#everything = true;
+      return true;
+    }
     if (node === undefined || isUnknown(analysis) || hasEventTriggers) return false;
     const lost: string[] = [];
     const done = this.#text.attempt(() => {

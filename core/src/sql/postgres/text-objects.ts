@@ -42,6 +42,8 @@ function own(place: Place, oid: number, options: readonly Node[] | undefined): b
     const option = bodyOf(node, 'DefElem');
     if (option?.defname === 'sequence_name') return false;
     if (option?.defname !== 'owned_by') continue;
+    // It no longer goes with another.
+    if (place.text.isOwned(oid)) return false;
     const parts = nameParts(bodyOf(option.arg, 'List')?.items).slice(0, -1);
     if (parts.length === 0) continue;
     const owner = relationOf(place.run, parts)?.relation;
@@ -78,7 +80,8 @@ export function followPlainType(
     const type = columnType(place, domain.typeName);
     if (type === undefined || type.typeOid === 0) return false;
     const checks = domain.constraints?.map((node) => bodyOf(node, 'Constraint')?.raw_expr);
-    if (checks?.some((check) => dependencies(place, check) === undefined)) return false;
+    // A sequence that a check takes from is not told where the type is used.
+    if (checks?.some((check) => dependencies(place, check)?.length !== 0)) return false;
   }
   place.text.addType(made.schema, made.name, true);
   return true;

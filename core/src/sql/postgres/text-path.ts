@@ -1,7 +1,7 @@
 import type { CreateSchemaStmt } from 'libpg-query';
 import { bodyOf, literalString, type Node, nameParts } from './ast.ts';
 import type { AnalyzeContext } from './run.ts';
-import { splitIdentifiers } from './search-path.ts';
+import { splitIdentifiers, truncate } from './search-path.ts';
 import type { TextCatalog } from './text-catalog.ts';
 
 /** What unqualified names are looked up by. */
@@ -43,7 +43,7 @@ function namesSet(node: Node): readonly string[] | undefined {
     }
     const names = (set.args ?? []).map((arg) => bodyOf(arg, 'A_Const')?.sval);
     if (names.some((name) => name === undefined)) return undefined;
-    return names.map((name) => name?.sval ?? '');
+    return names.map((name) => truncate(name?.sval ?? ''));
   }
   const { targetList = [], ...select } = bodyOf(node, 'SelectStmt') ?? {};
   const others = Object.keys(select).filter((key) => key !== 'limitOption' && key !== 'op');

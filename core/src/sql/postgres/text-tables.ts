@@ -104,6 +104,8 @@ function addParts(place: Place, relation: CatalogRelation, added: DefinedColumn)
   return constraints.every((constraint) => addConstraint(place, relation, constraint));
 }
 
+/** Of the budget, for a name that is tried. */
+const workPerName = 8;
 /** NAMEDATALEN - 1. */
 const maxNameBytes = 63;
 
@@ -114,6 +116,7 @@ export function addOwnSequence(
   column: string,
 ): boolean {
   for (let number = 0; ; number += 1) {
+    text.budget.spend(workPerName);
     const chosen = `${name}_${column}_seq${number === 0 ? '' : number}`;
     // Longer ones are cut, in a way of its own.
     if (Buffer.byteLength(chosen) > maxNameBytes || text.mayHold(schema, chosen)) return false;
