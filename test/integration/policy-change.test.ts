@@ -1,11 +1,15 @@
 /** What is changed in the directory holds for sessions that are open, and for what they run. */
+
+import { once } from 'node:events';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
 import { parseAllDocuments, stringify } from 'yaml';
 import { masking, policy, type Resource, TestChaperone } from '../support/chaperone.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { RawClient } from '../support/raw-client.ts';
 import { eventsOf } from '../support/record.ts';
 import { loadShop } from '../support/shop.ts';
 
@@ -53,6 +57,40 @@ async function inForce(change: () => void, name = 'nightly-report'): Promise<voi
     });
     change();
   });
+}
+
+/** Walks over messages without keeping them. */
+class MessageTypes {
+  readonly seen = new Set<string>();
+  last = '';
+  /** Up to a hundred bytes, the last that came. */
+  end: Buffer = Buffer.alloc(0);
+  #header = Buffer.alloc(0);
+  #left = 0;
+
+  feed(chunk: Buffer): void {
+    this.end = Buffer.from(chunk.subarray(-100));
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#left > 0) {
+        const skipped = Math.min(this.#left, chunk.length - at);
+        this.#left -= skipped;
+        at += skipped;
+        continue;
+      }
+      const needed = 5 - this.#header.length;
+      this.#header = Buffer.concat([this.#header, chunk.subarray(at, at + needed)]);
+      at += needed;
+      if (this.#header.length < 5) return;
+      this.last = this.#header.toString('latin1', 0, 1);
+      this.seen.add(this.last);
+      this.#left = this.#header.readInt32BE(1) - 4;
+      this.#header = Buffer.alloc(0);
+    }
+  }
+
+  get isWhole(): boolean {
+    return this.#left === 0 && this.#header.length === 0;
+  }
 }
 
 /** What the session is told at its end. */
@@ -179,6 +217,26 @@ describe('a session is ended with FATAL 57P01', () => {
     await again.end();
     const [closed] = await eventsOf(chaperone, { type: 'SessionClosed' });
     expect(closed!.event).toMatchObject({ reason: 'Suspended' });
+  });
+
+  // A row of which a part has been sent has to be ended first, or what follows is taken for the rest of it.
+  test.each([
+    ['short', 300, true],
+    ['long', 200 * 1024, false],
+  ])('among %s rows of a result, without a word inside of one', async (_length, bytes, isTold) => {
+    const query = `SELECT repeat('x', ${bytes}) FROM orders a, orders b, orders c, orders d`;
+    const raw = await RawClient.login(await chaperone.connection('shop'));
+    const types = new MessageTypes();
+    raw.socket.on('data', (chunk) => types.feed(chunk));
+    const closed = once(raw.socket, 'close');
+    raw.socket.write(write.query(query));
+    await once(raw.socket, 'data');
+    editIdentity({ suspended: true });
+    await closed;
+    const known = new Set(['T', 'D', 'E']);
+    expect([...types.seen].filter((type) => !known.has(type))).toEqual([]);
+    if (isTold) expect([types.last, types.isWhole]).toEqual(['E', true]);
+    else if (!types.isWhole) expect(types.end.toString('latin1')).toMatch(/^x*$/);
   });
 
   test.each([

@@ -245,9 +245,10 @@ export class PostgresSession {
   terminate(reason: SessionClosed['reason'], report?: Buffer): void {
     if (this.#closed) return;
     const { client, clock } = this.#options;
-    if (report !== undefined) endWith(client, report, clock);
+    const canBeTold = report !== undefined && !this.#responses.isMidMessage;
+    if (canBeTold) endWith(client, report, clock);
     const running = this.#state.inflight.length > 0;
-    this.#end(reason, report !== undefined);
+    this.#end(reason, canBeTold);
     // What runs at the backend is stopped, not only forgotten.
     if (running) this.#options.cancelBackend().catch(() => {});
   }

@@ -28,6 +28,7 @@ export class Responses {
   readonly #answers: Answers;
   readonly #failures: Failures;
   readonly #carry = new Carry();
+  #isMidMessage = false;
 
   constructor(state: SessionState, events: ResponseEvents, options: ResponseOptions) {
     this.#flow = new ResponseFlow(state, events, options);
@@ -51,6 +52,12 @@ export class Responses {
     }
     const pieces = output.take();
     if (pieces.length > 0) events.toClient(pieces);
+    this.#isMidMessage = this.#flow.bodyLeft > 0 && this.#flow.bodyPasses;
+  }
+
+  /** The client has had a part of a message, and would take anything else for the rest of it. */
+  get isMidMessage(): boolean {
+    return this.#isMidMessage;
   }
 
   /**

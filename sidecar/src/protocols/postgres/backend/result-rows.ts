@@ -20,6 +20,8 @@ import { RowMasker } from './row-masker.ts';
 
 const nothing = Buffer.alloc(0);
 const leastScratchBytes = 4096;
+/** Rows up to this size reach the client whole, so that a session may end between any two of them with a reason. */
+const maxWholeRowBytes = 64 * 1024;
 
 /** Results: described, masked row by row, counted, and cut at the limits. */
 export class ResultRows {
@@ -68,6 +70,7 @@ export class ResultRows {
       return true;
     }
     const bytes = end - at;
+    if (!whole && bytes <= maxWholeRowBytes) return false;
     const cut = this.#flow.events.overLimit(execution, run, run.rows + 1, run.bytes + bytes);
     if (cut !== undefined) {
       this.#flow.cut(execution, cut);
