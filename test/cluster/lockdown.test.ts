@@ -142,9 +142,11 @@ test('a pod whose way to a target cannot be closed does not start', async () => 
     const [lockdown] = pod?.status.initContainerStatuses ?? [];
     return lockdown?.restartCount > 0 && pod;
   });
-  expect(await podLogs(tenant, failed.metadata.name, lockdownContainer)).toContain(
-    `gone.${data}.svc.cluster.local has no address in DNS`,
-  );
+  // One that was just started again has said nothing yet.
+  await waitFor(async () => {
+    const said = await podLogs(tenant, failed.metadata.name, lockdownContainer);
+    return said.includes(`gone.${data}.svc.cluster.local has no address in DNS`);
+  });
   const started = failed.status.containerStatuses.map(({ started }: KubernetesObject) => started);
   expect(started).toEqual([false]);
 });
