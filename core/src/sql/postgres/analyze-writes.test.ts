@@ -218,6 +218,11 @@ describe('what a column is used for', () => {
       'select 1 from contacts where ssn = (select max(ssn) from customers)',
       ['Any contacts.ssn', 'Any customers.ssn'],
     ],
+    // To the primary key, whichever that is.
+    [
+      'create table t (x text references contacts)',
+      ['Lookup contacts.id', 'Lookup contacts.name', 'Lookup contacts.ssn'],
+    ],
     // A list of guesses made by the statement itself.
     [
       'select g from contacts, generate_series(0, 999999999) g where ssn = g::text',
