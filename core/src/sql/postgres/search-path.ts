@@ -30,7 +30,7 @@ export function effectiveSearchPath(
 }
 
 /** NAMEDATALEN - 1. */
-const maxNameBytes = 63;
+export const maxNameBytes = 63;
 const encoder = new TextEncoder();
 
 /** One identifier, quoted or not, with the space around it (utils/adt/varlena.c, SplitIdentifierString). */

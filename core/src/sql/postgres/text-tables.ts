@@ -2,6 +2,7 @@ import type { Constraint, CreateStmt, IndexStmt, RangeVar } from 'libpg-query';
 import { bodyOf, type Node } from './ast.ts';
 import type { CatalogColumn, CatalogRelation } from './catalog.ts';
 import { newResource, resolveRelation } from './names.ts';
+import { maxNameBytes } from './search-path.ts';
 import { type DefinedColumn, definedColumn, dependencies, type Place } from './text-columns.ts';
 
 /** Schema and name of something new in a schema that stands; undefined for what is temporary. */
@@ -106,8 +107,6 @@ function addParts(place: Place, relation: CatalogRelation, added: DefinedColumn)
 
 /** Of the budget, for a name that is tried. */
 const workPerName = 8;
-/** NAMEDATALEN - 1. */
-const maxNameBytes = 63;
 
 /** The sequence of a serial or identity column, under the first free name (ChooseRelationName). */
 export function addOwnSequence(
