@@ -5,9 +5,10 @@
  *
  * `node test/soak/soak.ts [--seconds 1200] [--json PATH]`
  */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -67,6 +68,17 @@ function resources(productsAllowed: boolean): Resource[] {
       transform: { type: 'Partial', keepLast: 4 },
     }),
   ];
+}
+
+/** A directory with the programs as the images have them. */
+function asShipped(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'chaperone-soak-'));
+  const script = resolve(import.meta.dirname, '../../scripts/build.ts');
+  const programs = ['--only', 'sidecar', '--only', 'collector'];
+  execFileSync(process.execPath, [script, '--out', directory, ...programs], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  return directory;
 }
 
 /** A client of another language, which works until its input ends. */
@@ -158,7 +170,13 @@ async function main(): Promise<boolean> {
   const postgres = await startReachablePostgres();
   await loadShop(postgres, { orders: 2000 });
   await postgres.query(soakTables, undefined, 'shop');
-  const lab = await SidecarLab.start({ postgres, resources: resources(true), mode: 'Gateway' });
+  const bundles = asShipped();
+  const lab = await SidecarLab.start({
+    postgres,
+    resources: resources(true),
+    mode: 'Gateway',
+    bundles,
+  });
   const foreign: Foreign[] = [];
   // Whatever fails here, and whoever wants it to end, what was started is stopped.
   const crashed = new Promise<never>((_, reject) => {
@@ -206,6 +224,7 @@ async function main(): Promise<boolean> {
     for (const one of foreign) one.kill();
     await lab.stop();
     await postgres.stop();
+    rmSync(bundles, { recursive: true, force: true });
   }
 }
 
