@@ -171,6 +171,7 @@ export class Inflight {
   #sent = 0;
   #unsynced = false;
   #executes = false;
+  #lastEnd = -1;
 
   /**
    * Messages of the extended protocol were sent and no Sync behind them: they are one transaction with what
@@ -198,6 +199,14 @@ export class Inflight {
   /** The number of the first expectation. */
   get firstNumber(): number {
     return this.#sent - this.length;
+  }
+
+  /**
+   * Whether the message of that number is not answered yet and may fail, or be skipped, without that what is sent now
+   * is skipped with it: the end of its pipeline lies between.
+   */
+  mayFailAlone(number: number): boolean {
+    return this.length > 0 && number >= this.firstNumber && number < this.#lastEnd;
   }
 
   get length(): number {
@@ -239,6 +248,7 @@ export class Inflight {
 
   push(expectation: Expectation): void {
     this.#items.push(expectation);
+    if (endsPipeline(expectation)) this.#lastEnd = this.#sent;
     this.#sent += 1;
     this.#unsynced = !endsPipeline(expectation);
     this.#executes = this.#unsynced && (this.#executes || !onlyPrepares(expectation));
@@ -286,6 +296,7 @@ export class Inflight {
     this.#items = [first, ...rest.slice(syncs)];
     this.#head = 0;
     this.#sent -= syncs;
+    this.#lastEnd = this.firstNumber + this.#items.findLastIndex(endsPipeline);
     this.#unsynced = !endsPipeline(this.last ?? first);
     this.#executes = this.#unsynced;
   }

@@ -48,8 +48,11 @@ interface BoundPortal extends Portal {
   readonly analyzed?: AnalyzedText;
   /** Set where a name in it is looked up when it is carried out: what names led to when it was decided. */
   readonly lateUnder?: DecisionContext;
-  /** What it has begun to carry out: further parts of the result are of that, whatever names mean by then. */
-  begun?: StatementAnalysis;
+  /**
+   * What it has begun to carry out, by the Execute of that number: further parts of the result are of that, whatever
+   * names mean by then.
+   */
+  begun?: { readonly analysis: StatementAnalysis; readonly number: number } | undefined;
 }
 
 /** Parse, Bind, Describe, Execute, Close and Sync (manual, "Extended Query"). */
@@ -190,6 +193,7 @@ export class ExtendedQuery {
     forward: () => void,
   ): Taken {
     const { state, events } = this.#flow;
+    if (state.statements.isUnsure(statement)) return this.#flow.wait();
     const entry = state.statements.get(statement);
     if (entry === undefined) return this.#refuser.refuse('Extended', missingStatement(statement));
     if (state.portals.isFull(portal)) return this.#noRoom();
@@ -229,12 +233,18 @@ export class ExtendedQuery {
     const { portal: name, maxRows } = parseExecute(view, at + HEADER_BYTES, end);
     const { state, events, queue } = this.#flow;
     if (!this.#flow.ready()) return 'Wait';
+    if (state.portals.isUnsure(name)) return this.#flow.wait();
     const portal: BoundPortal | undefined = state.portals.get(name);
     if (portal === undefined) return this.#unknownPortal(name, Backend.EmptyQueryResponse, at, end);
     const { analysis, statementText: text } = portal;
     if (portal.lateUnder !== undefined && portal.lateUnder !== state.context) {
       return this.#refuser.refuse('Extended', prepareAgain);
     }
+    const { begun } = portal;
+    const isUnsure = begun
+      ? state.inflight.mayFailAlone(begun.number)
+      : analysis !== undefined && this.#resolver.isUnsure(analysis);
+    if (isUnsure) return this.#flow.wait();
     let run: StatementRun;
     let decision: number;
     if (portal.first !== undefined && this.#resolver.stillHolds(portal.first.run.decided)) {
@@ -243,9 +253,7 @@ export class ExtendedQuery {
     } else {
       // The policy may have changed since Bind, or this is a further part of the result: decided again, by
       // what the portal was opened on.
-      const resolved = portal.begun
-        ? { analysis: portal.begun }
-        : this.#resolver.resolve(analysis ?? emptyStatement);
+      const resolved = begun ?? this.#resolver.resolve(analysis ?? emptyStatement);
       if ('error' in resolved) {
         const failed = state.status === TransactionStatus.Failed;
         return this.#refuser.refuse('Extended', failed ? failedTransaction : resolved.error);
@@ -264,13 +272,16 @@ export class ExtendedQuery {
       const refusal = uncountable([run.decided]);
       return this.#refuser.decided('Extended', refusal, run.decided.event, portal.analyzed, text);
     }
-    portal.begun = run.decided.analysis;
+    portal.begun = { analysis: run.decided.analysis, number: state.inflight.nextNumber };
     const undo =
       analysis === undefined ? [] : applyNames(analysis, text, 0, portal.fingerprint, state);
     // The portal that closes all others stays open itself.
     if (analysis?.effects.closeCursor?.name === null || analysis?.effects.discard === 'All') {
       undo.push(state.portals.set(name, portal));
     }
+    undo.push(() => {
+      portal.begun = begun;
+    });
     queue.pass(at, end);
     state.inflight.push({
       kind: 'Execute',
@@ -293,7 +304,9 @@ export class ExtendedQuery {
     const { state, queue } = this.#flow;
     // First of all: behind a refusal that is in flight nothing can be asked of the backend any more.
     if (!this.#flow.ready()) return 'Wait';
-    const known = kind === 'Statement' ? state.statements.get(name) : state.portals.get(name);
+    const names = kind === 'Statement' ? state.statements : state.portals;
+    if (names.isUnsure(name)) return this.#flow.wait();
+    const known = names.get(name);
     if (known === undefined) {
       return kind === 'Statement'
         ? this.#refuser.refuse('Extended', missingStatement(name))

@@ -3,7 +3,8 @@ import { NameTable } from './names.ts';
 
 const mebibyte = 1024 * 1024;
 
-function table(numbers = { firstNumber: 0, nextNumber: 0 }) {
+function table() {
+  const numbers = { firstNumber: 0, nextNumber: 0, mayFailAlone: () => false };
   return { numbers, names: new NameTable<string>(numbers, (text) => text) };
 }
 

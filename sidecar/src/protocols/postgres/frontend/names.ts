@@ -38,6 +38,7 @@ export type Undo = () => void;
 interface Numbers {
   readonly firstNumber: number;
   readonly nextNumber: number;
+  mayFailAlone(number: number): boolean;
 }
 
 interface Version<T> {
@@ -110,6 +111,15 @@ export class NameTable<T> {
 
   get(name: string): T | undefined {
     return this.#newest.get(keyOf(name))?.value;
+  }
+
+  /**
+   * Whether the name may still come to stand for something else than `get` tells, for a message that is sent now: what
+   * it was given by may fail in a pipeline of its own. Nothing is to be decided by it then.
+   */
+  isUnsure(name: string): boolean {
+    const newest = this.#newest.get(keyOf(name));
+    return newest !== undefined && this.#numbers.mayFailAlone(newest.number);
   }
 
   set(name: string, value: T): Undo {

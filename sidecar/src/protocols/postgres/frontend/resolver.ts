@@ -35,7 +35,14 @@ export class Resolver {
     this.#flow = flow;
   }
 
-  /** What EXECUTE and FETCH stand for; everything else stands for itself. */
+  /** EXECUTE or FETCH of a name that may still come to stand for something else. */
+  isUnsure({ effects: { execute, fetch } }: StatementAnalysis): boolean {
+    const { statements, portals } = this.#flow.state;
+    if (execute !== undefined) return statements.isUnsure(execute.name);
+    return fetch !== undefined && portals.isUnsure(fetch.name);
+  }
+
+  /** What EXECUTE and FETCH stand for; everything else stands for itself. Not where `isUnsure`. */
   resolve(
     statement: StatementAnalysis,
   ): { readonly analysis: StatementAnalysis } | { readonly error: Buffer } {

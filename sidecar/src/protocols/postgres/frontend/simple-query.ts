@@ -85,6 +85,7 @@ export class SimpleQuery {
         return () => this.#refuser.refuse('Simple', reservedName(made));
       }
       if (lacksRoom(statement, state)) return () => this.#refuser.refuse('Simple', tooManyNames);
+      if (this.#resolver.isUnsure(statement)) return () => this.#flow.wait();
       const resolved = this.#resolver.resolve(statement);
       if ('error' in resolved) return () => this.#refuser.missingName(resolved.error);
       if (unsure && statement.kind !== 'TransactionStmt') {
