@@ -1,3 +1,4 @@
+import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import { Inflight } from './backend/expectation.ts';
 import type { DecisionContext } from './frontend/decision-context.ts';
 import { NameTable, type Portal, type PreparedStatement } from './frontend/names.ts';
@@ -27,6 +28,27 @@ export class SessionState {
 
   constructor(context: DecisionContext) {
     this.context = context;
+  }
+
+  /**
+   * It has run, be it in part, or without success: a procedure that has committed before it failed leaves what it
+   * set, and DDL that runs CONCURRENTLY what it had made.
+   */
+  carriedOut({ effects }: StatementAnalysis): void {
+    if (effects.resolution) {
+      this.resolutionDirty = true;
+      this.resolutionTouched = true;
+    }
+    if (effects.catalog) {
+      this.catalogDirty = true;
+      this.catalogTouched = true;
+    }
+    const { transaction } = effects;
+    if (transaction === 'Commit' || transaction === 'Rollback' || transaction === 'RollbackTo') {
+      // SET LOCAL and what is rolled back hold no longer, even where the next transaction follows at once.
+      this.resolutionDirty ||= this.resolutionTouched;
+      this.catalogDirty ||= this.catalogTouched;
+    }
   }
 
   /** Nothing is in flight, everything is synced, and no transaction block is open. */

@@ -79,7 +79,8 @@ export class Answers {
         this.#answerQuery(first, type, view, at, end);
         return;
       case 'FunctionCall':
-        this.#answerFunctionCall(first, type, at, end);
+        this.#expect(type, Backend.FunctionCallResponse);
+        this.functionCall(first, view, at, end);
         return;
       default:
         throw unexpected(type);
@@ -115,11 +116,12 @@ export class Answers {
     this.#flow.events.settled();
   }
 
-  #answerFunctionCall(call: FunctionCallExpectation, type: number, at: number, end: number): void {
-    this.#expect(type, Backend.FunctionCallResponse);
+  /** The FunctionCallResponse `view[at, end)`, of which the rest may still be to come. */
+  functionCall(call: FunctionCallExpectation, view: Buffer, at: number, end: number): void {
+    this.#flow.state.carriedOut(call.decided.analysis);
     call.execution.rows += 1;
     call.execution.bytes += end - at;
-    this.#flow.pass(at, end);
+    this.#flow.stream(view, at, end, !this.#flow.silentUntilReady, undefined);
   }
 
   #answerExecute(
@@ -141,6 +143,7 @@ export class Answers {
     }
     this.#flow.copyOut = undefined;
     this.#flow.state.copyIn = false;
+    this.#flow.state.carriedOut(run.decided.analysis);
     if (type === Backend.CommandComplete) this.#finishStatement(run, execution, view, at, end);
     if (expectation.maxRowsChanged !== undefined) {
       execution.cut ??= this.#flow.events.overWritten(run, run.rows);
@@ -203,6 +206,7 @@ export class Answers {
     }
     this.#flow.copyOut = undefined;
     this.#flow.state.copyIn = false;
+    this.#flow.state.carriedOut(run.decided.analysis);
     this.#finishStatement(run, execution, view, at, end);
     query.index += 1;
     if (execution.cut !== undefined) {
@@ -250,7 +254,7 @@ export class Answers {
     this.#flow.copyOut = undefined;
   }
 
-  /** A statement has been carried out: what it changed holds from here on. */
+  /** A statement has come to its end: its tag tells what it changed. */
   #finishStatement(
     run: StatementRun,
     execution: Execution,
@@ -258,22 +262,6 @@ export class Answers {
     at: number,
     end: number,
   ): void {
-    const { effects } = run.decided.analysis;
-    const state = this.#flow.state;
-    if (effects.resolution) {
-      state.resolutionDirty = true;
-      state.resolutionTouched = true;
-    }
-    if (effects.catalog) {
-      state.catalogDirty = true;
-      state.catalogTouched = true;
-    }
-    const { transaction } = effects;
-    if (transaction === 'Commit' || transaction === 'Rollback' || transaction === 'RollbackTo') {
-      // SET LOCAL and what is rolled back hold no longer, even where the next transaction follows at once.
-      state.resolutionDirty ||= state.resolutionTouched;
-      state.catalogDirty ||= state.catalogTouched;
-    }
     if (run.masker !== undefined) countCells(execution, run.masker.cells);
     const tag = parseCommandComplete(view, at + HEADER_BYTES, end);
     if (run.rows === 0) {

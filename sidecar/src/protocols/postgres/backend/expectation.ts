@@ -115,6 +115,7 @@ export interface LeftPortalExpectation extends Sent {
 
 export interface FunctionCallExpectation extends Sent {
   readonly kind: 'FunctionCall';
+  readonly decided: DecidedStatement;
   readonly execution: Execution;
   failed: boolean;
 }

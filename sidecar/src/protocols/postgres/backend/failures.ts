@@ -1,3 +1,4 @@
+import type { DecidedStatement } from '../frontend/decision-context.ts';
 import { parseErrorFields } from '../messages/backend-reader.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
 import type { Expectation, InBandExpectation, QueryExpectation } from './expectation.ts';
@@ -12,6 +13,20 @@ const interruptions: ReadonlySet<string> = new Set(['57014', '55P03']);
 /** Whether a question of ours that failed so is asked again. */
 export function isAskedAgain(question: InBandExpectation, sqlstate: string): boolean {
   return question.retriable && interruptions.has(sqlstate);
+}
+
+/** The statement that failed. */
+function statementOf(expectation: Expectation | undefined): DecidedStatement | undefined {
+  switch (expectation?.kind) {
+    case 'Query':
+      return expectation.runs[expectation.index]?.decided;
+    case 'Execute':
+      return expectation.run.decided;
+    case 'FunctionCall':
+      return expectation.decided;
+    default:
+      return undefined;
+  }
 }
 
 /** ErrorResponses: whose they are, what the client is told, and what they take back. */
@@ -29,6 +44,8 @@ export class Failures {
     const severity = fields.get('V') ?? fields.get('S') ?? 'ERROR';
     const { first } = this.#flow.state.inflight;
     const endsSession = severity === 'FATAL' || severity === 'PANIC';
+    const begun = statementOf(first);
+    if (begun !== undefined) this.#flow.state.carriedOut(begun.analysis);
     if (endsSession || first === undefined) {
       this.#flow.report(view, at, end, endsSession);
       return;

@@ -117,8 +117,9 @@ export class Responses {
       }
       if (!whole) {
         if (type === Backend.FunctionCallResponse) {
-          if (this.#flow.state.inflight.first?.kind !== 'FunctionCall') throw unexpected(type);
-          this.#flow.stream(view, at, end, true, undefined);
+          const { first } = this.#flow.state.inflight;
+          if (first?.kind !== 'FunctionCall') throw unexpected(type);
+          this.#answers.functionCall(first, view, at, end);
         } else if (size > maxControlBytes) {
           throw new ProtocolError('TooLarge', 'a message of the server is too long for its kind');
         } else break;

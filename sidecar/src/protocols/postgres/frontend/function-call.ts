@@ -29,6 +29,7 @@ export function functionCall(
   queue.pass(at, end, true);
   state.inflight.push({
     kind: 'FunctionCall',
+    decided,
     execution: events.begin(decision, obligationsOf([decided])),
     failed: false,
     barrier: true,
