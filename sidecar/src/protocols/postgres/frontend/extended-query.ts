@@ -41,6 +41,8 @@ import { emptyStatement } from './statements.ts';
 
 /** A Bind with a masked result is held whole, for the formats at its end; beyond this it is refused. */
 const maxMaskedBindBytes = 64 * 1024 * 1024;
+/** The names of a Bind have come within so many bytes; PostgreSQL itself uses 63 of each. */
+const maxBindHeadBytes = 64 * 1024;
 
 /** A portal made by Bind: its decision is used up by the first Execute. One made by DECLARE has neither. */
 interface BoundPortal extends Portal {
@@ -106,8 +108,8 @@ export class ExtendedQuery {
 
   /** What is in flight may make room, once it is answered. */
   #noRoom(): Taken {
-    const { inflight, copyIn } = this.#flow.state;
-    if (inflight.length > 0 && !copyIn) return this.#flow.wait();
+    const { inflight } = this.#flow.state;
+    if (inflight.length > 0) return this.#flow.wait();
     return this.#refuser.refuse('Extended', tooManyNames);
   }
 
@@ -151,7 +153,10 @@ export class ExtendedQuery {
   longBind(view: Buffer, at: number, end: number): Taken {
     const portalEnd = view.indexOf(0, at + HEADER_BYTES);
     const statementEnd = portalEnd < 0 ? -1 : view.indexOf(0, portalEnd + 1);
-    if (statementEnd < 0) throw new ProtocolError('Unterminated', 'a Bind without its two names');
+    if (statementEnd < 0) {
+      if (view.length - at <= maxBindHeadBytes) return 'Wait';
+      throw new ProtocolError('Unterminated', 'a Bind without its two names');
+    }
     const portal = view.toString('utf8', at + HEADER_BYTES, portalEnd);
     const statement = view.toString('utf8', portalEnd + 1, statementEnd);
     const entry = this.#flow.state.statements.get(statement);
@@ -334,13 +339,13 @@ export class ExtendedQuery {
     at: number,
     end: number,
   ): Taken {
-    const { inflight, copyIn, status } = this.#flow.state;
-    // Among what is not answered may be what fails. While COPY data flows nothing is answered.
-    if (inflight.length > 0 && !copyIn) return this.#flow.wait();
+    const { inflight, status } = this.#flow.state;
+    // Among what is not answered may be what fails.
+    if (inflight.length > 0) return this.#flow.wait();
     // Of a pipeline that has carried out something the status is not known before its end.
     const hasFailed =
       status === TransactionStatus.Failed && (!inflight.unsynced || inflight.onlyPrepares);
-    if (!hasFailed || copyIn || name.startsWith(reservedPrefix)) {
+    if (!hasFailed || name.startsWith(reservedPrefix)) {
       return this.#refuser.refuse('Extended', missingPortal(name));
     }
     this.#flow.queue.pass(at, end);
@@ -351,6 +356,8 @@ export class ExtendedQuery {
   close(view: Buffer, at: number, end: number): Taken {
     const { kind, name } = parseClose(view, at + HEADER_BYTES, end);
     const { state, queue } = this.#flow;
+    // Behind it the backend would answer nothing more before the Sync, which waits for all answers.
+    if (this.#flow.owesSync) return this.#flow.wait();
     const undo = kind === 'Statement' ? state.statements.delete(name) : state.portals.delete(name);
     queue.pass(at, end);
     state.inflight.push({ kind: 'Close', barrier: false, undo });

@@ -53,7 +53,6 @@ describe('a portal that is not known', () => {
     // Elsewhere it is a Parse of ours that fails.
     expect(sent(message, { status: InBlock })).toEqual(['P', '']);
     expect(sent(message, { status: Idle })).toEqual(['', 'E']);
-    expect(sent(message, { status: Failed, copyIn: true })).toEqual(['P', '']);
   });
 
   test('that could be one of ours is not asked for', () => {
@@ -74,7 +73,16 @@ describe('a portal that is not known', () => {
       '',
       '',
     ]);
-    // COPY is not answered before its end, which the client has to send.
-    expect(sent(write.execute('p', 0), { inflight: state.inflight, copyIn: true })[0]).toBe('P');
   });
+});
+
+test.each([
+  ['Query', write.query('SELECT 1')],
+  ['Parse', write.parse('', 'SELECT 1', [])],
+  ['Execute', write.execute('', 0)],
+  ['Close', write.close('Portal', '')],
+])('%s does not wait for the end of COPY data, which only the client can send', (_, message) => {
+  const state = Object.assign(new SessionState({} as DecisionContext), { copyIn: true });
+  const frontend = new Frontend(state, {} as FrontendEvents);
+  expect(() => frontend.feed(message)).toThrow('a message that does not belong in COPY data');
 });

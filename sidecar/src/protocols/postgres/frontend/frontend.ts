@@ -21,6 +21,16 @@ import { SimpleQuery } from './simple-query.ts';
 /** A Bind longer than this is decided by its head, and its values stream. */
 const maxHeldBytes = 1024 * 1024;
 
+/** All that may come while COPY data flows. PostgreSQL, too, ends the session of anything else. */
+const copyMessages: ReadonlySet<number> = new Set([
+  Message.CopyData,
+  Message.CopyDone,
+  Message.CopyFail,
+  Message.Flush,
+  Message.Sync,
+  Message.Terminate,
+]);
+
 export class Frontend {
   readonly #flow: Flow;
   readonly #carry = new Carry();
@@ -97,6 +107,10 @@ export class Frontend {
       if (length - at < HEADER_BYTES) break;
       const type = view[at]!;
       const end = at + messageBytes(view, at, type);
+      if (this.#flow.state.copyIn && !copyMessages.has(type)) {
+        // It could wait for nothing: what is in flight is answered only when the data ends.
+        throw new ProtocolError('UnexpectedMessage', 'a message that does not belong in COPY data');
+      }
       if (this.#discards(type)) this.#flow.stream(view, at, end, false);
       else {
         // While COPY data flows nothing is answered before its end, which the client has to send.
