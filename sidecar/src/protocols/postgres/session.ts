@@ -26,7 +26,7 @@ import {
 import { Frontend } from './frontend/frontend.ts';
 import { reservedPrefix } from './frontend/refusals.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
-import { endWith } from './handshake/end-with.ts';
+import { endWhenWritten, endWith } from './handshake/end-with.ts';
 import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
 import { readReusing } from './read-reusing.ts';
@@ -590,7 +590,7 @@ export class PostgresSession {
   #end(reason: SessionClosed['reason'], clientToldWhy = false): void {
     if (this.#closed) return;
     this.#closed = true;
-    const { client, backend, recorder, onClosed, metrics } = this.#options;
+    const { client, backend, recorder, onClosed, metrics, clock } = this.#options;
     this.#time.stop();
     this.#cancel.stop();
     this.#resolution.stop();
@@ -613,10 +613,8 @@ export class PostgresSession {
     });
     recorder.close();
     metrics.closed(reason);
-    if (!clientToldWhy) client.end(() => client.destroy());
-    if (backend.socket.writable)
-      backend.socket.end(terminateMessage, () => backend.socket.destroy());
-    else backend.socket.destroy();
+    if (!clientToldWhy) endWhenWritten(client, clock);
+    endWhenWritten(backend.socket, clock, terminateMessage);
     onClosed();
   }
 }

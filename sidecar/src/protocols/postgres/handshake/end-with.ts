@@ -17,3 +17,15 @@ export function endWith(socket: Socket, message: Buffer, clock: Clock): void {
   socket.end(message);
   socket.resume();
 }
+
+/** Closes once all is written, or the peer has not taken it for a while. `last`: one more message. */
+export function endWhenWritten(socket: Socket, clock: Clock, last?: Buffer): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const timer = clock.setTimer(LINGER_MS, () => socket.destroy());
+  socket.once('close', () => timer.cancel());
+  if (last !== undefined) socket.write(last);
+  socket.end(() => socket.destroy());
+}
