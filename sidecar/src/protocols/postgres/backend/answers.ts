@@ -169,7 +169,7 @@ export class Answers {
       }
     }
     if (this.#flow.state.inflight.first === expectation) this.#flow.state.inflight.shift();
-    if (endsTransaction(run) && this.#flow.state.inflight.length === 0) {
+    if (endsTransaction(run)) {
       // They take effect at once: what follows in the pipeline is another transaction.
       this.#flow.state.inflight.markSynced();
       this.#flow.state.status = TransactionStatus.Idle;

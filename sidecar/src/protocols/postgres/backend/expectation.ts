@@ -187,9 +187,11 @@ export class Inflight {
     return this.#unsynced && !this.#executes;
   }
 
-  /** Nothing is in flight, and what was sent has been committed or rolled back as if a Sync stood behind it. */
+  /** What has been answered was committed or rolled back, as if a Sync stood before all that is in flight. */
   markSynced(): void {
-    if (this.length === 0) this.#unsynced = false;
+    this.#unsynced = false;
+    this.#executes = false;
+    for (const item of this) this.#follow(item);
   }
 
   /** The number that the next expectation gets; they count from 0 in the order of sending. */
@@ -251,10 +253,14 @@ export class Inflight {
     this.#items.push(expectation);
     if (endsPipeline(expectation)) this.#lastEnd = this.#sent;
     this.#sent += 1;
-    this.#unsynced = !endsPipeline(expectation);
-    this.#executes = this.#unsynced && (this.#executes || !onlyPrepares(expectation));
+    this.#follow(expectation);
     if (expectation.barrier) this.#barriers += 1;
     if (isBoundedWrite(expectation)) this.#boundedWrites += 1;
+  }
+
+  #follow(expectation: Expectation): void {
+    this.#unsynced = !endsPipeline(expectation);
+    this.#executes = this.#unsynced && (this.#executes || !onlyPrepares(expectation));
   }
 
   shift(): Expectation | undefined {
