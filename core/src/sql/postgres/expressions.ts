@@ -31,6 +31,7 @@ import { checkOperator, operatorName } from './operators.ts';
 import type { Run } from './run.ts';
 import {
   findColumn,
+  findColumnOfDefinition,
   findFieldOf,
   findItem,
   type Item,
@@ -171,7 +172,7 @@ export function analyzeColumnRef(run: Run, scope: Scope, body: Body<'ColumnRef'>
   const display = parts.join('.');
   if (parts.length === 1) {
     const name = parts[0] as string;
-    const found = findColumn(scope, name);
+    const found = run.insideView ? findColumnOfDefinition(scope, name) : findColumn(scope, name);
     if (found !== undefined && found !== 'Ambiguous') return found;
     // A name that is no column may be that of a row.
     const item = found === undefined ? findItem(scope, name, undefined) : undefined;

@@ -123,6 +123,21 @@ export function findColumn(scope: Scope, name: string): Found {
   return undefined;
 }
 
+/**
+ * Resolves an unqualified column name in a view's definition. PostgreSQL prints one where a query has just one table, and
+ * for what USING has merged; of the latter without a look at the queries within, whose own columns may have that name.
+ */
+export function findColumnOfDefinition(scope: Scope, name: string): Found {
+  let found: Found;
+  for (let level: Scope | undefined = scope; level !== undefined; level = level.parent) {
+    const here = findColumn({ ...level, parent: undefined }, name);
+    if (here === undefined) continue;
+    if (found !== undefined) return 'Ambiguous';
+    found = here;
+  }
+  return found;
+}
+
 /** Resolves a name of something in FROM, from the innermost query outwards. */
 export function findItem(
   scope: Scope,

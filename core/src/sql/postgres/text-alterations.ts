@@ -60,10 +60,12 @@ function follow(place: Place, oid: number, command: AlterTableCmd, lost: Lost): 
     case 'AT_AddColumn': {
       const added = bodyOf(def, 'ColumnDef')?.colname;
       const stands = relation.columns.some((one) => one.name === added);
-      return stands ? missing_ok === true : addColumn(place, oid, def);
+      if (stands) return missing_ok === true;
+      return !isRead(place, relation) && addColumn(place, oid, def);
     }
     case 'AT_DropColumn':
       if (column === undefined) return missing_ok === true;
+      if (isRead(place, relation)) return false;
       // Which of its indexes and sequences are of this column is not told.
       loseParts(place, relation, lost);
       text.change(oid, { columns: relation.columns.filter((one) => one !== column) });
@@ -115,6 +117,18 @@ function loseParts({ text }: Place, relation: CatalogRelation, lost: Lost): void
 
 const partKinds: ReadonlySet<string> = new Set(['i', 'I', 'S']);
 
+/**
+ * Whether a view reads it. Its definition was printed for the columns of then: by the names that they had, which may soon
+ * be those of others, and in lists of names for them in their order.
+ */
+function isRead({ text }: Place, { dependents }: CatalogRelation): boolean {
+  text.budget.search(dependents.length);
+  return dependents.some((oid) => {
+    const kind = text.relationByOid(oid)?.kind;
+    return kind === 'v' || kind === 'm';
+  });
+}
+
 /** Of what the catalog holds names that may be others afterwards. */
 const renamed: ReadonlySet<string> = new Set(['r', 'i', 'S']);
 
@@ -127,12 +141,7 @@ export function followRename(place: Place, body: RenameStmt, lost: Lost): boolea
   if (relation === undefined) return missing_ok === true;
   if (relation.parents.length > 0 || relation.children.length > 0) return false;
   if (!renamed.has(relation.kind)) return false;
-  // The definition of a view has the old names, and they may soon be those of something else.
-  const isRead = relation.dependents.some((oid) => {
-    const kind = text.relationByOid(oid)?.kind;
-    return kind === 'v' || kind === 'm';
-  });
-  if (isRead) return false;
+  if (isRead(place, relation)) return false;
   switch (renameType) {
     case 'OBJECT_TABLE':
     case 'OBJECT_INDEX':
