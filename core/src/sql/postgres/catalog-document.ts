@@ -39,8 +39,8 @@ export interface CatalogDocument {
   readonly constraintsWithCode: readonly number[];
   /** [index, the relation that it is of]. */
   readonly indexes: readonly (readonly [number, number])[];
-  /** [relation, what a DROP … CASCADE of it changes or drops: a relation, or 0 for what is none]. */
-  readonly dependents: readonly (readonly [number, number])[];
+  /** [relation, what a DROP … CASCADE of it changes or drops: a relation, or 0 for what is none; it goes as a whole]. */
+  readonly dependents: readonly (readonly [number, number, boolean])[];
   readonly domains: readonly DomainRow[];
   readonly functions: readonly NameRow[];
   readonly operators: readonly NameRow[];
@@ -129,7 +129,7 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
   generated: listOf(row(isNumber, isNumber, isNumber)),
   constraintsWithCode: listOf(isNumber),
   indexes: pairs,
-  dependents: pairs,
+  dependents: listOf(row(isNumber, isNumber, isBoolean)),
   domains,
   functions: names,
   operators: names,

@@ -106,9 +106,10 @@ function needing(): string {
  * planner does not know the size, and would look through all of it once a row.
  */
 const dependents = `
-  (SELECT DISTINCT y.referenced, y.dependent
+  (SELECT DISTINCT y.referenced, y.dependent, y.wholly
    FROM (SELECT o.relation AS referenced,
-       COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, ${oid(0)}) AS dependent
+       COALESCE(w.ev_class, k.conrelid, f.adrelid, g.tgrelid, p.polrelid, ${oid(0)}) AS dependent,
+       COALESCE(w.rulename ${eq} ${name('_RETURN')}, false) AS wholly
      FROM ${needing()} AS o
        LEFT JOIN pg_catalog.pg_rewrite AS w ON (o.classid ${eq} ${catalogOid.rewrite} AND w.oid ${eq} o.objid)
        LEFT JOIN pg_catalog.pg_constraint AS k ON (o.classid ${eq} ${catalogOid.constraint} AND k.oid ${eq} o.objid)
@@ -116,7 +117,7 @@ const dependents = `
        LEFT JOIN pg_catalog.pg_trigger AS g ON (o.classid ${eq} ${catalogOid.trigger} AND g.oid ${eq} o.objid)
        LEFT JOIN pg_catalog.pg_policy AS p ON (o.classid ${eq} ${catalogOid.policy} AND p.oid ${eq} o.objid)
      UNION ALL
-     SELECT d.refobjid, s.oid
+     SELECT d.refobjid, s.oid, true
      FROM pg_catalog.pg_class AS s
        JOIN pg_catalog.pg_depend AS d ON (d.classid ${eq} ${catalogOid.relation} AND d.objid ${eq} s.oid)
      WHERE s.relkind ${eq} ${letter('S')}
@@ -223,8 +224,8 @@ const document = object({
      WHERE x.indexrelid ${ge} ${firstUserOid} AND r.relkind ${ne} ${letter('t')}`,
   ),
   dependents: list(
-    array(int8('x.referenced'), int8('x.dependent')),
-    'x.referenced, x.dependent',
+    array(int8('x.referenced'), int8('x.dependent'), 'x.wholly'),
+    'x.referenced, x.dependent, x.wholly',
     dependents,
   ),
   domains: domains(ge),

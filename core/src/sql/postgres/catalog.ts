@@ -39,7 +39,8 @@ export interface CatalogRelation {
   readonly indexOf?: number;
   /**
    * Relations that lose something, or go, when this one is dropped with CASCADE: views over it, tables whose keys,
-   * defaults, triggers or policies name it, its sequences. 0 among them stands for what is no relation.
+   * defaults, triggers or policies name it, its sequences. 0 among them stands for what is no relation, and for
+   * a part of a view.
    */
   readonly dependents: readonly number[];
   /** Relations with a foreign key to this one, whatever its actions: what TRUNCATE … CASCADE empties. */

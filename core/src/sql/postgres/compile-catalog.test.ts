@@ -82,10 +82,10 @@ describe('compileCatalog', () => {
       constraintsWithCode: [1],
       indexes: [[3, 1]],
       dependents: [
-        [1, 2],
-        [1, 0],
-        [1, 2],
-        [7, 1],
+        [1, 2, false],
+        [1, 0, false],
+        [1, 2, true],
+        [7, 1, false],
       ],
     });
     expect(catalog.relationByOid(1)).toMatchObject({
@@ -103,6 +103,22 @@ describe('compileCatalog', () => {
       indexOf: 1,
       columns: [{}, { generatedFrom: [1] }],
     });
+  });
+
+  test('of what a view loses a part with, it is no dependent', () => {
+    const view = (oid: number, name: string) => [oid, 'public', name, 'v', false, [], 'SELECT 1'];
+    const catalog = compile({
+      relations: [table(1, 'a'), table(2, 'b'), view(3, 'v'), view(4, 'w')],
+      dependents: [
+        [1, 2, false],
+        [1, 3, false],
+        [1, 4, false],
+        [1, 4, true],
+        [2, 3, true],
+      ],
+    });
+    expect(catalog.relationByOid(1)?.dependents).toEqual([4, 2, 0]);
+    expect(catalog.relationByOid(2)?.dependents).toEqual([3]);
   });
 
   test('a view carries the path under which its definition is to be read', () => {

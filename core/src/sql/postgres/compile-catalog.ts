@@ -153,9 +153,7 @@ function connect(
     const relation = relations.get(index);
     if (relation !== undefined) relation.indexOf = of;
   }
-  for (const [oid, dependent] of document.dependents) {
-    add(relations.get(oid)?.dependents, dependent);
-  }
+  connectDependents(relations, document.dependents);
   for (const oid of document.triggers) set(relations.get(oid), 'hasTriggers');
   for (const oid of document.rules) set(relations.get(oid), 'hasRules');
   for (const oid of document.constraintsWithCode) {
@@ -168,6 +166,21 @@ function connect(
   for (const [oid, attnum, from] of document.generated) {
     const column = relations.get(oid)?.columns.find((one) => one.attnum === attnum);
     if (column !== undefined) column.generatedFrom = [...(column.generatedFrom ?? []), from];
+  }
+}
+
+/** A view that only loses a rule, a trigger or a default is taken for what is no relation: kinds tell who goes. */
+function connectDependents(
+  relations: ReadonlyMap<number, OpenRelation>,
+  rows: read.CatalogDocument['dependents'],
+): void {
+  for (const isWhole of [true, false]) {
+    for (const [oid, dependent, wholly] of rows) {
+      if (wholly !== isWhole) continue;
+      const list = relations.get(oid)?.dependents;
+      const isPart = !wholly && relations.get(dependent)?.kind === 'v';
+      if (!isPart || list?.includes(dependent) === false) add(list, isPart ? 0 : dependent);
+    }
   }
 }
 

@@ -33,6 +33,8 @@ export class TextCatalog {
   readonly #schemas = new Map<string, true>();
   /** Schema and last part of names that PostgreSQL chose itself, and that may be told only by reading them. */
   readonly #chosen = new Map<string, true>();
+  /** Schema and name of what may have been dropped. */
+  readonly #doubted = new Map<string, true>();
   readonly #indexes = new Map<number, readonly number[]>();
   #indexesRead = false;
   #lastOid = 0;
@@ -165,8 +167,14 @@ export class TextCatalog {
     this.#set(this.#chosen, key(schema, ending), true);
   }
 
-  /** Whether a name that the catalog does not hold may be one that PostgreSQL chose in this text. */
+  /** It may stand all the same. */
+  doubt(relation: CatalogRelation): void {
+    this.#set(this.#doubted, key(relation.schema, relation.name), true);
+  }
+
+  /** Whether a name that the catalog does not hold may be one that PostgreSQL chose in this text, or one in doubt. */
   mayHold(schema: string, name: string): boolean {
+    if (this.#doubted.has(key(schema, name))) return true;
     const ending = /_([a-z]+)\d*$/.exec(name)?.[1];
     return ending !== undefined && this.#chosen.has(key(schema, ending));
   }

@@ -49,6 +49,8 @@ function drop({ text }: Place, relation: CatalogRelation, cascade: boolean): boo
       if (cascade ? droppedWhole.has(dependentKind) : dependentKind === 'S') waiting.push(other);
     }
     text.drop(next);
+    // What a view hangs on that this text has made is claimed, not read: it may stand, and hide another.
+    if (oid < 0 && oid !== relation.oid && (kind === 'v' || kind === 'm')) text.doubt(next);
   }
   return true;
 }
