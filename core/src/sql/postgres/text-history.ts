@@ -100,20 +100,22 @@ export class TextHistory {
       return analysis;
     }
     this.#everything = true;
+    const objected = objectedTo(analysis, database, reason);
+    const { prepare, declare } = analysis.effects;
     return {
-      ...analysis,
-      operations: [
-        ...analysis.operations,
-        {
-          verb: 'Unknown',
-          class: verbClasses.Unknown,
-          resource: [database],
-          reach: 'Named',
-          reason,
-        },
-      ],
-      effects: { ...analysis.effects, resolution: true, catalog: true },
-      userCode: true,
+      ...objected,
+      effects: {
+        ...objected.effects,
+        resolution: true,
+        catalog: true,
+        // What is kept for later is decided then without what was said of its keeping.
+        ...(prepare && {
+          prepare: { ...prepare, inner: objectedTo(prepare.inner, database, reason) },
+        }),
+        ...(declare && {
+          declare: { ...declare, inner: objectedTo(declare.inner, database, reason) },
+        }),
+      },
     };
   }
 
@@ -132,13 +134,14 @@ export class TextHistory {
         return 'an earlier statement of the same text changes how names resolve';
       }
     }
-    const changed = keeping.has(kind) ? this.#allNames : this.#names;
+    const isKept = keeping.has(kind);
     for (const { resource, class: operationClass } of operations) {
-      const name = resource.at(-1);
-      if (name !== undefined && changed.has(name)) {
+      const name = resource.at(-1) ?? '';
+      if (this.#names.has(name) || (isKept && this.#allNames.has(name))) {
         return `an earlier statement of the same text changes ${name}`;
       }
-      if (changed.size > 0 && resource.length < 3 && listing.has(operationClass)) {
+      const anyChanged = this.#names.size > 0 || (isKept && this.#allNames.size > 0);
+      if (anyChanged && resource.length < 3 && listing.has(operationClass)) {
         return 'an earlier statement of the same text changes what is there';
       }
     }
@@ -149,7 +152,11 @@ export class TextHistory {
     const { effects, operations } = analysis;
     if (effects.resolution === true && !this.#followPath(analysis, node)) this.#resolution = true;
     if (effects.catalog !== true) return;
-    for (const { resource } of operations) this.#allNames.add(resource.at(-1) ?? '');
+    for (const { resource } of operations) {
+      this.#allNames.add(resource.at(-1) ?? '');
+      // With its first object, the temporary schema comes into the path.
+      if (resource[1]?.startsWith('pg_temp')) this.#pathFollowed = true;
+    }
     try {
       if (!this.#followChange(analysis, node)) this.#distrust(analysis, node);
     } catch (error) {
@@ -164,9 +171,13 @@ export class TextHistory {
     const usable = new Set(this.#context.searchPath);
     const path = followSetPath(node, this.#path, usable, this.#text);
     if (path === undefined) return false;
-    this.#path = path;
-    this.#pathFollowed = true;
+    this.#changePath(path);
     return true;
+  }
+
+  #changePath(path: NamePath): void {
+    if (path !== this.#path) this.#pathFollowed = true;
+    this.#path = path;
   }
 
   #followChange(analysis: StatementAnalysis, node: Node | undefined): boolean {
@@ -184,7 +195,7 @@ export class TextHistory {
       const schema = bodyOf(node, 'CreateSchemaStmt');
       if (schema !== undefined) {
         const path = followSchema(schema, this.#path, this.#text);
-        this.#path = path ?? this.#path;
+        if (path !== undefined) this.#changePath(path);
         return path !== undefined;
       }
       return followStatement({ run, text: this.#text }, node, analysis, (name) => lost.push(name));
@@ -226,11 +237,39 @@ export class TextHistory {
 
   /** Indexes, sequences and views may go with what they hang on, and their names become those of others. */
   #distrustParts({ oid, dependents }: CatalogRelation): void {
-    for (const part of [...this.#text.indexesOf(oid), ...dependents]) {
-      const relation = this.#text.relationByOid(part);
-      if (relation !== undefined && goesAlong.has(relation.kind)) this.#names.add(relation.name);
+    const waiting = [...this.#text.indexesOf(oid), ...dependents];
+    const seen = new Set<number>();
+    for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
+      this.#budget.search(1);
+      const relation = seen.has(part) ? undefined : this.#text.relationByOid(part);
+      seen.add(part);
+      if (relation === undefined || !goesAlong.has(relation.kind)) continue;
+      this.#names.add(relation.name);
+      waiting.push(...this.#text.indexesOf(part), ...relation.dependents);
     }
   }
+}
+
+/** The analysis, and that it may not be what the statement does. */
+function objectedTo(
+  analysis: StatementAnalysis,
+  database: string,
+  reason: string,
+): StatementAnalysis {
+  return {
+    ...analysis,
+    operations: [
+      ...analysis.operations,
+      {
+        verb: 'Unknown',
+        class: verbClasses.Unknown,
+        resource: [database],
+        reach: 'Named',
+        reason,
+      },
+    ],
+    userCode: true,
+  };
 }
 
 function isUnknown({ operations }: StatementAnalysis): boolean {
