@@ -14,7 +14,7 @@ import {
   leaks,
   noDestruction,
 } from '../support/attack-lab.ts';
-import { identity, policy } from '../support/chaperone.ts';
+import { identity, masking, policy } from '../support/chaperone.ts';
 import { installedVersions } from '../support/postgres.ts';
 
 /** Both have no origin that the server would tell: only the analysis knows what is in them. */
@@ -33,7 +33,12 @@ const builder = policy('builder', [
   { name: 'roles', action: 'Allow', verbs: ['SetRole'], resources: ['shop.**'] },
   noDestruction,
 ]);
-const resources = [labPolicy(), builder, ...labMasks, identity('other')];
+/** Of a schema that comes first in a path. */
+const shadeMask = masking('shade', {
+  columns: ['shop.shade.base.ssn'],
+  transform: { type: 'Partial', keepLast: 4 },
+});
+const resources = [labPolicy(), builder, ...labMasks, shadeMask, identity('other')];
 const long = 'n'.repeat(63);
 
 type Attack = (a: Attacker) => Promise<unknown>;
@@ -295,6 +300,46 @@ const attacks: Readonly<Record<string, Attack>> = {
     );
     await a.query('DROP TABLE decoy.other');
   },
+  'a column comes into a view’s definition': async (a) => {
+    const change = 'ALTER TABLE shade.x ADD COLUMN ssn text';
+    await a.query(`${change}; SELECT leak FROM shade.merged; SELECT 1/0`);
+    for (const sql of ['BEGIN', change, 'SELECT leak FROM shade.merged', 'ROLLBACK']) {
+      await a.query(sql);
+    }
+  },
+  'a column goes from before those that a view’s definition lists': (a) =>
+    a.query('ALTER TABLE shade.base DROP COLUMN junk; SELECT leak FROM shade.listed; SELECT 1/0'),
+  'CASCADE to the rule of a view': async (a) => {
+    await a.query('SET search_path = shade, public');
+    await a.query('DROP TABLE shade.target CASCADE; SELECT v FROM shadow; SELECT 1/0');
+  },
+  'CASCADE to the default of a view’s column': async (a) => {
+    await a.query('SET search_path = shade, public');
+    await a.query('DROP SEQUENCE shade.ids CASCADE; SELECT v FROM shadow; SELECT 1/0');
+  },
+  'PREPARE behind CREATE SCHEMA': async (a) => {
+    for (const sql of [
+      'SET search_path = late, public',
+      'BEGIN',
+      `CREATE SCHEMA late; PREPARE p AS ${secret}`,
+      'CREATE TABLE late.customers (id int, ssn text)',
+      'EXECUTE p',
+      'ROLLBACK',
+    ]) {
+      await a.query(sql);
+    }
+  },
+  'PREPARE behind the first temporary table': async (a) => {
+    for (const sql of [
+      'BEGIN',
+      `CREATE TEMP TABLE junk (a int); PREPARE p AS ${secret}`,
+      'CREATE TEMP TABLE customers (id int, ssn text)',
+      'EXECUTE p',
+      'ROLLBACK',
+    ]) {
+      await a.query(sql);
+    }
+  },
   'a name reused: PREPARE, undone by a later error': async (a) => {
     await a.query(`PREPARE p AS ${harmless}`);
     await a.query(`DEALLOCATE p; PREPARE p AS ${secret}; SELECT 1/0`);
@@ -495,11 +540,29 @@ const hostileSetup = [
   "CREATE VIEW evil.pg_namespace AS SELECT * FROM pg_catalog.pg_namespace WHERE nspname <> 'public'",
 ];
 
+/** What a text's own changes may make another thing of. */
+const shadeSetup = [
+  'CREATE SCHEMA shade',
+  'CREATE TABLE shade.base (junk text, ssn text, note text)',
+  "INSERT INTO shade.base SELECT 'junk', ssn, 'note' FROM customers",
+  'CREATE VIEW shade.listed AS SELECT b AS leak FROM shade.base AS x (a, b, c)',
+  'CREATE TABLE shade.other (ssn text)',
+  'CREATE TABLE shade.x (n text)',
+  'INSERT INTO shade.x VALUES (NULL)',
+  'CREATE VIEW shade.merged AS SELECT (SELECT COALESCE(ssn, x.n) FROM shade.x LIMIT 1) AS leak FROM shade.base FULL JOIN shade.other USING (ssn)',
+  'CREATE VIEW shade.shadow AS SELECT ssn AS v FROM customers',
+  'CREATE TABLE public.shadow (v text)',
+  'CREATE TABLE shade.target (a int)',
+  'CREATE RULE r AS ON INSERT TO shade.shadow DO INSTEAD INSERT INTO shade.target VALUES (1)',
+  'CREATE SEQUENCE shade.ids',
+  "ALTER VIEW shade.shadow ALTER COLUMN v SET DEFAULT nextval('shade.ids')::text",
+];
+
 describe.each(await installedVersions())('PostgreSQL %i', (version) => {
   let lab: AttackLab;
   let before: unknown;
   beforeAll(async () => {
-    lab = await AttackLab.start({ version, resources, setup: hostileSetup });
+    lab = await AttackLab.start({ version, resources, setup: [...hostileSetup, ...shadeSetup] });
     before = await lab.state();
   }, 60_000);
   afterEach(() => lab.disconnect());
@@ -614,7 +677,7 @@ describe('between Parse and Execute', () => {
     expect(await lab.behind('SELECT count(*)::int FROM plain WHERE id = 99')).toEqual([[0]]);
   });
 
-  test('a view that another session replaces: closed by catalogCheck Statement', async () => {
+  test('a view that another session has replaced: catalogCheck Statement', async () => {
     const target = { catalogCheck: 'Statement' };
     const strict = await AttackLab.start({
       resources,
@@ -623,6 +686,10 @@ describe('between Parse and Execute', () => {
     });
     try {
       const attacker = await strict.attacker();
+      // What was read at login was read before this.
+      await strict.behind('CREATE OR REPLACE VIEW shifting AS SELECT id, ssn AS v FROM customers');
+      const first = await attacker.query('SELECT v FROM shifting UNION ALL SELECT v FROM shifting');
+      expect(first.rows.length).toBeGreaterThan(2);
       await attacker.send([
         write.parse('s', 'SELECT v FROM shifting UNION ALL SELECT v FROM shifting'),
         write.sync,

@@ -96,7 +96,12 @@ export class Resolution {
         this.#changed();
         done();
       });
-    } else this.#readAll(done);
+    } else {
+      this.#readAll(() => {
+        this.#checked = false;
+        done();
+      });
+    }
   }
 
   /**
@@ -108,6 +113,8 @@ export class Resolution {
     if (this.#reading) return false;
     // In a failed transaction nothing but its end is carried out, and nothing can be read.
     if (session.status === TransactionStatus.Failed) return true;
+    const checked = this.#checked;
+    this.#checked = false;
     const dirty = session.resolutionDirty || session.catalogDirty;
     if (dirty) {
       const { inflight } = session;
@@ -119,10 +126,7 @@ export class Resolution {
     const known =
       this.#own ?? this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
     if (known !== undefined && known.catalog === this.#catalog) {
-      if (!this.#isOld(known) && !(everyStatement && !this.#checked)) {
-        this.#checked = false;
-        return true;
-      }
+      if (!this.#isOld(known) && !(everyStatement && !checked)) return true;
     } else if (known !== undefined && this.#own === undefined && !this.#isOld(known)) {
       // Another session has read it anew; where this one's names lead may have changed with it.
       this.#catalog = known.catalog;
@@ -133,7 +137,7 @@ export class Resolution {
     return false;
   }
 
-  /** The catalog was checked for the statement that is about to be decided. */
+  /** The catalog was checked for the statement that is about to be decided: for that alone, and not at login. */
   #checked = false;
 
   #isOld(known: KnownCatalog): boolean {
