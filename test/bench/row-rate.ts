@@ -62,6 +62,7 @@ export function rowRates(load: RowLoad): number[] {
       inBandFailure: failed,
       undeliverable: failed,
       parameterChanged: failed,
+      mayHear: failed,
       leaking: failed,
       nowMs: () => request.nowMs,
     },

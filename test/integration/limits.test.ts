@@ -1,7 +1,10 @@
+import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type pg from 'pg';
+import { Answer, extended } from '../support/attack-lab.ts';
 import { policy, TestChaperone } from '../support/chaperone.ts';
 import { startPostgres, type TestPostgres } from '../support/postgres.ts';
+import { RawClient } from '../support/raw-client.ts';
 
 let postgres: TestPostgres;
 let chaperone: TestChaperone;
@@ -112,5 +115,19 @@ test('an error of a limited write is the server’s own, and nothing is left ope
     code: '23505',
   });
   expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+  await client.end();
+});
+
+test('rowsPerHour holds within a pipeline, whatever was decided before the first row', async () => {
+  await chaperone.inForce(() => chaperone.write([allow({ rowsPerHour: 60 })]));
+  const raw = await RawClient.login(await chaperone.connection('limits'));
+  const fifty = extended('SELECT id FROM t ORDER BY id LIMIT 50');
+  const answer = new Answer(
+    await raw.exchange(
+      Buffer.concat([...Array.from({ length: 5 }, () => fifty).flat(), write.sync]),
+    ),
+  );
+  expect([answer.rows.length, answer.sqlstate]).toEqual([60, '54000']);
+  raw.end();
   await client.end();
 });

@@ -46,19 +46,6 @@ afterEach(async () => {
   await chaperone?.stop();
 });
 
-/** Changes something, and resolves when it is in force for the identity's sessions. */
-async function inForce(change: () => void, name = 'nightly-report'): Promise<void> {
-  const { control, store } = chaperone.standalone;
-  const { uid } = (await store.get('MachineIdentity', 'payments', name))!.metadata;
-  await new Promise<void>((resolve) => {
-    const stop = control.subscribe(uid, () => {
-      stop();
-      resolve();
-    });
-    change();
-  });
-}
-
 /** Walks over messages without keeping them. */
 class MessageTypes {
   readonly seen = new Set<string>();
@@ -169,18 +156,18 @@ test('a mask that comes and goes', async () => {
   const seen = async (): Promise<string> =>
     (await client.query('SELECT ssn FROM people WHERE id = 1')).rows[0].ssn;
   expect(await seen()).toBe('*******0001');
-  await inForce(() => chaperone.write([policy('p', [read])]));
+  await chaperone.inForce(() => chaperone.write([policy('p', [read])]));
   expect(await seen()).toBe('900-00-0001');
-  await inForce(() => chaperone.write([policy('p', [read]), ssn]));
+  await chaperone.inForce(() => chaperone.write([policy('p', [read]), ssn]));
   expect(await seen()).toBe('*******0001');
 });
 
 test('a prepared statement is decided by the policy of the day', async () => {
   const ask = () => client.query({ name: 'q', text: 'SELECT count(*)::int AS n FROM orders' });
   expect((await ask()).rows).toEqual([{ n: 200 }]);
-  await inForce(() => chaperone.write([policy('p', [onlyProducts]), ssn]));
+  await chaperone.inForce(() => chaperone.write([policy('p', [onlyProducts]), ssn]));
   await expect(ask()).rejects.toMatchObject({ code: '42501' });
-  await inForce(() => chaperone.write([policy('p', [read]), ssn]));
+  await chaperone.inForce(() => chaperone.write([policy('p', [read]), ssn]));
   expect((await ask()).rows).toEqual([{ n: 200 }]);
 });
 
@@ -212,7 +199,7 @@ describe('a session is ended with FATAL 57P01', () => {
     expect(await end).toBeDefined();
     await untilGone(endless);
     await expect(chaperone.connect('shop')).rejects.toMatchObject({ code: '28000' });
-    await inForce(() => editIdentity({ suspended: false }));
+    await chaperone.inForce(() => editIdentity({ suspended: false }));
     const again = await chaperone.connect('shop');
     await again.end();
     const [closed] = await eventsOf(chaperone, { type: 'SessionClosed' });
@@ -298,6 +285,6 @@ test('resources that do not validate leave the last valid ones in force', async 
   const second = await chaperone.connect('shop');
   await second.end();
   rmSync(join(chaperone.directory, 'resources.yaml'));
-  await inForce(() => chaperone.write([policy('p', [onlyProducts]), ssn]));
+  await chaperone.inForce(() => chaperone.write([policy('p', [onlyProducts]), ssn]));
   await expect(client.query('SELECT 1 FROM orders')).rejects.toMatchObject({ code: '42501' });
 });

@@ -46,13 +46,7 @@ test('standalone: each policy that decided, without its masking keys', async () 
     const { control, store } = chaperone.standalone;
     const { uid } = (await store.get('MachineIdentity', 'payments', 'nightly-report'))!.metadata;
     const key = control.bundle(uid)!.targets[0]!.masks[0]!.key!;
-    await new Promise<void>((resolve) => {
-      const stop = control.subscribe(uid, () => {
-        stop();
-        resolve();
-      });
-      chaperone.write([policy('p', [rule('second')]), ssn]);
-    });
+    await chaperone.inForce(() => chaperone.write([policy('p', [rule('second')]), ssn]));
     await client.query('SELECT ssn FROM customers LIMIT 1');
     await client.end();
     const decided = await eventsOf(chaperone, { type: 'OperationDecided' });

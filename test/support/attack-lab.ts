@@ -128,15 +128,7 @@ export class AttackLab {
 
   /** Writes resources and waits until the bundle of `name` has changed. */
   async applyPolicy(resources: readonly Resource[], name = 'nightly-report'): Promise<void> {
-    const { control, store } = this.chaperone.standalone;
-    const object = await store.get('MachineIdentity', 'payments', name);
-    await new Promise<void>((resolve) => {
-      const stop = control.subscribe(object!.metadata.uid, () => {
-        stop();
-        resolve();
-      });
-      this.chaperone.write(resources);
-    });
+    await this.chaperone.inForce(() => this.chaperone.write(resources), name);
   }
 
   /** Ends every attacker's connection. */

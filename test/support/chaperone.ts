@@ -126,7 +126,21 @@ export class TestChaperone {
     return client;
   }
 
-  /** Replaces the resources; resolves when the bundle of `name` has changed (or `until` holds). */
+  /** Changes something, and resolves when the policy of the identity is another by that. */
+  async inForce(change: () => unknown, name = 'nightly-report'): Promise<void> {
+    const { control, store } = this.standalone;
+    const identity = await store.get('MachineIdentity', 'payments', name);
+    const changed = new Promise<void>((resolve) => {
+      const stop = control.subscribe(identity!.metadata.uid, () => {
+        stop();
+        resolve();
+      });
+    });
+    await change();
+    await changed;
+  }
+
+  /** Replaces the resources. */
   write(resources: readonly Resource[], file = 'resources.yaml'): void {
     writeResources(join(this.directory, file), resources);
   }

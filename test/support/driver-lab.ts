@@ -66,18 +66,10 @@ export async function startDriverLab(
   };
 }
 
-async function suspend(
-  { standalone: { control, store } }: TestChaperone,
-  name: string,
-  suspended: boolean,
-): Promise<void> {
-  const { uid } = (await store.get('MachineIdentity', 'payments', name))!.metadata;
-  const inForce = new Promise<void>((resolve) => {
-    const stop = control.subscribe(uid, () => {
-      stop();
-      resolve();
-    });
-  });
-  await store.patch('MachineIdentity', 'payments', name, { spec: { suspended } });
-  await inForce;
+async function suspend(chaperone: TestChaperone, name: string, suspended: boolean): Promise<void> {
+  const { store } = chaperone.standalone;
+  await chaperone.inForce(
+    () => store.patch('MachineIdentity', 'payments', name, { spec: { suspended } }),
+    name,
+  );
 }

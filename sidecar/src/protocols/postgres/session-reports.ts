@@ -43,6 +43,13 @@ export const undeliverable = (rule: RuleRef | undefined, why: string): Buffer =>
     hint: 'Select the protected column by itself, or leave it out.',
   });
 
+/** `rule`: of a mask that was not there, or not the same, when the statement was decided. */
+export const masksChanged = ({ namespace, object }: RuleRef): Buffer =>
+  refusalResponse('Masking', 'Statement', {
+    message: `the result was cut: MaskingRule ${namespace}/${object} came into force while it was delivered (CHP-3006)`,
+    hint: 'Send the statement again: its result is masked then.',
+  });
+
 export const targetClosed = errorReport({
   severity: 'FATAL',
   sqlstate: '08006',

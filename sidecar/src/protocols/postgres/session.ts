@@ -12,7 +12,7 @@ import type { Gatekeeper } from '../../gatekeeper.ts';
 import type { ProxyMetrics } from '../../metrics.ts';
 import type { PolicyView } from '../../policy-views.ts';
 import type { Catalogs } from './backend/catalogs.ts';
-import type { Cut, Execution, StatementRun } from './backend/expectation.ts';
+import type { Execution } from './backend/expectation.ts';
 import { Resolution } from './backend/resolution.ts';
 import type { Outcome } from './backend/response-flow.ts';
 import { Responses } from './backend/responses.ts';
@@ -29,6 +29,7 @@ import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWhenWritten, endWith } from './handshake/end-with.ts';
 import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
+import { cutBy, mayHear } from './newer-policy.ts';
 import { readReusing } from './read-reusing.ts';
 import { SessionCancel } from './session-cancel.ts';
 import {
@@ -188,6 +189,7 @@ export class PostgresSession {
   /** A newer policy: in force for the next statement, and for what runs now. */
   policyChanged(view: PolicyView): void {
     if (this.#closed || view.digest === this.#view.digest) return;
+    const former = this.#view.policy;
     this.#view = view;
     const { key } = this.#state.context;
     this.#options.recorder.append({
@@ -211,8 +213,10 @@ export class PostgresSession {
       this.withdrawn();
       return;
     }
-    const stopped = this.#responses.cutRunning((run) => this.#stillAllowed(run));
-    if (stopped === 'Queued') this.withdrawn();
+    const stopped = this.#responses.cutRunning(cutBy(former, this.#state.context, this.#request()));
+    // What waits for its record has not been sent, and would go out: no cancellation stops that.
+    const isUnsent = stopped === 'Running' && this.#forwards.length > 0;
+    if (stopped === 'Queued' || isUnsent) this.withdrawn();
   }
 
   /** The caller no longer counts as the identity: it, its subject or our attestation is gone. */
@@ -381,7 +385,7 @@ export class PostgresSession {
   }
 
   #frontendEvents(): ConstructorParameters<typeof Frontend>[1] {
-    const { recorder, clock, metrics, gatekeeper, maxStatementBytes } = this.#options;
+    const { recorder, clock, metrics, maxStatementBytes } = this.#options;
     return {
       maxStatementBytes,
       toBackend: (pieces, recorded) => this.#send(pieces, recorded),
@@ -411,7 +415,6 @@ export class PostgresSession {
       begin: (decision, obligations) => ({
         decision,
         obligations,
-        rowsLeft: gatekeeper.remainingRows(this.#view.policy, obligations),
         startedUs: clock.monotonicUs(),
         recordResults: this.#view.policy.bundle.session.recording === 'Full',
         rows: 0,
@@ -432,19 +435,6 @@ export class PostgresSession {
     return this.#options.gatekeeper.identityRefusal(this.#view.policy);
   }
 
-  /** What runs although the newest policy would refuse it is cut. */
-  #stillAllowed(run: StatementRun): Cut | undefined {
-    const decided = this.#state.context.decide(
-      run.decided.analysis,
-      run.decided.event.fingerprint ?? '',
-      run.decided.event.protocol,
-      this.#request(),
-    );
-    if (decided.refusal === undefined) return undefined;
-    const reason = decided.refusal.verdict === 'Deny' ? decided.refusal.reason : 'ApprovalRequired';
-    return { error: refusalResponse(reason, 'Statement', decided.refusal), sqlstate: '42501' };
-  }
-
   // ── Results ─────────────────────────────────────────────────────────────────────────────────────────
 
   #responseEvents(): ConstructorParameters<typeof Responses>[1] {
@@ -461,6 +451,8 @@ export class PostgresSession {
         }
       },
       overLimit: (execution, run, rows, bytes) => {
+        // At its first row all that came before it has been counted.
+        execution.rowsLeft ??= gatekeeper.remainingRows(this.#view.policy, execution.obligations);
         const over =
           gatekeeper.overLimit(run.decided, rows, bytes) ??
           (execution.rows < execution.rowsLeft
@@ -506,6 +498,7 @@ export class PostgresSession {
       }),
       leaking: (rule, why) => this.#leaking(rule, why),
       parameterChanged: (name, value) => this.#parameterChanged(name, value),
+      mayHear: (channel) => mayHear(this.#state.context, channel, this.#request()),
     };
   }
 

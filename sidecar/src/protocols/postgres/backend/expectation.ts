@@ -23,8 +23,8 @@ export interface Execution {
   readonly startedUs: number;
   /** Limits that its rows count against. */
   readonly obligations: readonly LimitObligation[];
-  /** Rows that its hourly limits still had room for when it began; Infinity without one. */
-  readonly rowsLeft: number;
+  /** Rows that its hourly limits still have room for when its first one comes; Infinity without one. */
+  rowsLeft?: number;
   /** Results are recorded as the client sees them. */
   readonly recordResults: boolean;
   rows: number;

@@ -33,6 +33,8 @@ export interface ResponseEvents {
   /** A result that may not be delivered, for a reason found only when it came. */
   undeliverable(rule: RuleRef | undefined, why: string): Cut;
   parameterChanged(name: string, value: string): void;
+  /** Whether a notification of that channel may be delivered. */
+  mayHear(channel: string): boolean;
   /** The backend describes a protected column where the analysis saw none: the session must end. */
   leaking(rule: RuleRef, why: string): void;
   /** Epoch ms. */

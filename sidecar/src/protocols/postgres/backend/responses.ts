@@ -2,14 +2,18 @@
  * Everything the backend sends, message by message: checked against what was asked, masked, counted, cut
  * at the limits, and passed on in place. What was not asked for is a protocol violation.
  */
-import { parseParameterStatus, parseReadyForQuery } from '../messages/backend-reader.ts';
+import {
+  parseNotification,
+  parseParameterStatus,
+  parseReadyForQuery,
+} from '../messages/backend-reader.ts';
 import { Carry } from '../messages/carry.ts';
 import { HEADER_BYTES, MAX_LARGE_BYTES } from '../messages/frame.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { Backend, TransactionStatus } from '../messages/types.ts';
+import type { CutBy } from '../newer-policy.ts';
 import type { SessionState } from '../session-state.ts';
 import { Answers } from './answers.ts';
-import type { Cut, StatementRun } from './expectation.ts';
 import { Failures } from './failures.ts';
 import {
   type ResponseEvents,
@@ -64,10 +68,12 @@ export class Responses {
    * Ends what runs now for a reason from outside (a policy withdrawn). `Queued`: something that has not begun
    * would have to be stopped, which no cancellation can; the session is then to be ended.
    */
-  cutRunning(select: (run: StatementRun) => Cut | undefined): 'None' | 'Running' | 'Queued' {
+  cutRunning(cutBy: CutBy): 'None' | 'Running' | 'Queued' {
     const { inflight } = this.#flow.state;
     let found: 'None' | 'Running' | 'Queued' = 'None';
     for (const expectation of inflight) {
+      // Its answer cannot be cut.
+      if (expectation.kind === 'FunctionCall' && cutBy(expectation.decided)) return 'Queued';
       if (expectation.kind !== 'Execute' && expectation.kind !== 'Query') continue;
       const { execution } = expectation;
       if (execution === undefined || execution.cut !== undefined) continue;
@@ -76,7 +82,7 @@ export class Responses {
           ? [expectation.run]
           : expectation.runs.slice(expectation.index);
       for (const [index, run] of runs.entries()) {
-        const cut = select(run);
+        const cut = cutBy(run.decided);
         if (cut === undefined) continue;
         if (index > 0 || expectation !== inflight.first) return 'Queued';
         execution.cut = cut;
@@ -141,9 +147,11 @@ export class Responses {
         this.#flow.output.keep(at, end);
         return;
       }
-      case Backend.NotificationResponse:
-        this.#flow.output.keep(at, end);
+      case Backend.NotificationResponse: {
+        const { channel } = parseNotification(view, body, end);
+        if (this.#flow.events.mayHear(channel)) this.#flow.output.keep(at, end);
         return;
+      }
       case Backend.NoticeResponse:
         this.#flow.report(view, at, end);
         return;
