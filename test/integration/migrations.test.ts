@@ -1,7 +1,7 @@
 /** Migrations as one text each: decided statement by statement, carried out by PostgreSQL, and known afterwards. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import pg from 'pg';
-import { masking, policy, TestChaperone } from '../support/chaperone.ts';
+import { identity, masking, policy, TestChaperone } from '../support/chaperone.ts';
 import { migrations } from '../support/migrations.ts';
 import { installedVersions, startPostgres, type TestPostgres } from '../support/postgres.ts';
 import { loadShop } from '../support/shop.ts';
@@ -10,6 +10,7 @@ describe.each(await installedVersions())('on PostgreSQL %i', (version) => {
   let postgres: TestPostgres;
   let chaperone: TestChaperone;
   let client: pg.Client;
+  let exempt: pg.Client;
   beforeAll(async () => {
     postgres = await startPostgres({ version });
     await loadShop(postgres, { orders: 50 });
@@ -31,14 +32,27 @@ describe.each(await installedVersions())('on PostgreSQL %i', (version) => {
           },
         ]),
         // Where a mask is in force, nothing passes that is not understood.
-        masking('ssn', { columns: ['shop.public.*.ssn'], transform: { type: 'Redact' } }),
+        masking('ssn', {
+          columns: ['shop.public.*.ssn'],
+          transform: { type: 'Redact' },
+          exemptions: [
+            {
+              identities: [{ name: 'migrations', namespace: 'payments' }],
+              reason: 'Makes functions and triggers.',
+              expiresAt: '2099-01-01T00:00:00Z',
+            },
+          ],
+        }),
+        identity('migrations'),
       ],
     });
     client = new pg.Client(await chaperone.connection('shop'));
-    await client.connect();
+    exempt = new pg.Client(await chaperone.connection('shop', 'migrations'));
+    await Promise.all([client.connect(), exempt.connect()]);
   }, 120_000);
   afterAll(async () => {
     await client?.end();
+    await exempt?.end();
     await chaperone?.stop();
     await postgres?.stop();
   });
@@ -51,8 +65,11 @@ describe.each(await installedVersions())('on PostgreSQL %i', (version) => {
 
   test.each(migrations.map((one) => [one.tool, one] as const))(
     '%s',
-    async (_tool, { texts, left }) => {
-      for (const text of texts) await client.query(text);
+    async (_tool, { texts, keepsCode, left }) => {
+      if (keepsCode === true) {
+        await expect(client.query(texts[0] ?? '')).rejects.toMatchObject({ code: '42501' });
+      }
+      for (const text of texts) await (keepsCode === true ? exempt : client).query(text);
       for (const [sql, rows] of left) expect(await tell(sql)).toEqual(rows);
     },
     60_000,

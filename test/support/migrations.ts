@@ -5,6 +5,8 @@
 export interface Migration {
   readonly tool: string;
   readonly texts: readonly string[];
+  /** The first text makes a function: not for those who are under a mask. */
+  readonly keepsCode?: true;
   readonly left: readonly (readonly [sql: string, rows: readonly (readonly string[])[]])[];
 }
 
@@ -197,6 +199,7 @@ UPDATE accounts SET holder = upper(holder);
   },
   {
     tool: 'dbmate',
+    keepsCode: true,
     texts: [
       `create table plans (
   id integer,
@@ -263,6 +266,7 @@ DELETE FROM billing.invoices WHERE amount > 900;
   },
   {
     tool: 'Rails structure.sql and pg_dump',
+    keepsCode: true,
     texts: [
       `SET statement_timeout = 0;
 SET lock_timeout = 0;

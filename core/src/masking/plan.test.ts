@@ -158,6 +158,20 @@ describe('what cannot be seen through', () => {
     expect(outcome(exempt)).toEqual([]);
     expect(exempt.exemptionsUsed).toHaveLength(1);
   });
+  test('code that is kept for later', () => {
+    const keeping = { keepsCode: 'the code of a function is not analyzed' };
+    const made = [operation('Create', 'shop.public.f')];
+    expect(plan([onSsn], keeping, made)).toMatchObject({
+      reason: 'Masking',
+      rule: onSsn.ref,
+      message: expect.stringContaining(keeping.keepsCode),
+    });
+    expect(outcome(plan([onSsn], {}, made))).toEqual([]);
+    expect(outcome(plan([], keeping, made))).toEqual([]);
+    expect(outcome(plan([onSsn], keeping, [operation('Create', 'other.public.f')]))).toEqual([]);
+    const exempt = plan([{ ...onSsn, exemptions: [exemption] }], keeping, made) as MaskPlan;
+    expect(exempt.exemptionsUsed).toHaveLength(1);
+  });
 });
 
 describe('COPY', () => {

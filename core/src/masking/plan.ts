@@ -7,6 +7,7 @@ import {
   refuseBlind,
   refuseCopy,
   refuseDerived,
+  refuseKeptCode,
   refuseServerSide,
   refuseUnknownDetector,
   refuseUsage,
@@ -120,7 +121,17 @@ class Planner {
       const mask = this.#unlessExempt(this.#set.concerning(database))[0];
       if (mask !== undefined) return refuseBlind(mask, operation);
     }
-    return undefined;
+    return this.#refuseKeptCode();
+  }
+
+  /** What runs later runs with the login's rights, and could copy anything to where no rule protects it. */
+  #refuseKeptCode(): Refusal | undefined {
+    const { keepsCode, operations } = this.#statement;
+    const [operation] = operations;
+    if (keepsCode === undefined || operation === undefined) return undefined;
+    const database = operation.resource.slice(0, 1);
+    const mask = this.#unlessExempt(this.#set.concerning(database))[0];
+    return mask && refuseKeptCode(mask, operation, keepsCode);
   }
 
   #planColumn(output: OutputColumn): PlannedMask | null | Refusal {

@@ -43,6 +43,16 @@ export function refuseBlind(mask: CompiledMask, operation: Operation): Refusal {
   );
 }
 
+export function refuseKeptCode(mask: CompiledMask, operation: Operation, what: string): Refusal {
+  return refuse(
+    'Masking',
+    mask.rule,
+    `${describeOperation(operation)} is refused (${shown(what)}): it could come to show what ${describeRule(mask.rule)} protects.`,
+    `Have it done by an identity whose masks do not concern this database, or ask for ${exemptionHint(mask.rule)}.`,
+    operation,
+  );
+}
+
 export function refuseDerived(mask: CompiledMask, output: OutputColumn): Refusal {
   return refuse(
     'Masking',

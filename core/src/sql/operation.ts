@@ -192,6 +192,11 @@ export interface StatementAnalysis {
   /** A function that is not pg_catalog's, or a trigger or rule, may run: error texts are not trusted. */
   readonly userCode: boolean;
   /**
+   * Present when it keeps code or a definition in the database that runs later and is not seen through, in words fit
+   * for an error message. It is as the rules allow it, but no mask could hold against what it may do.
+   */
+  readonly keepsCode?: string;
+  /**
    * Present when it shows settings whose names are values of these parameters (`$1` is 1). `operations` says
    * Unknown, which is what holds where no values are; `settled` is the statement without those settings.
    */

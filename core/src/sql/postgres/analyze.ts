@@ -102,6 +102,7 @@ export function finish(
     },
     effects: unknown ? { ...run.effects, catalog: true, resolution: true } : run.effects,
     userCode: run.findings.userCode || unknown,
+    ...(run.findings.keepsCode === undefined ? undefined : { keepsCode: run.findings.keepsCode }),
   };
 }
 

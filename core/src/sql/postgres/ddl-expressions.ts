@@ -58,7 +58,13 @@ export function analyzeDefinition(
   clauses: readonly unknown[],
   made?: readonly string[],
 ): void {
-  const scope: DefinitionScope = { ...newScope(undefined), relation, made };
+  const scope: DefinitionScope = { ...definitionScope(run, relation), relation, made };
+  for (const clause of clauses) walk(run, scope, clause);
+}
+
+/** The scope of expressions about a table's columns. */
+export function definitionScope(run: Run, relation: CatalogRelation | undefined): Scope {
+  const scope = newScope(undefined);
   scope.items = [
     {
       alias: relation?.name,
@@ -72,7 +78,7 @@ export function analyzeDefinition(
       columnsVisible: true,
     },
   ];
-  for (const clause of clauses) walk(run, scope, clause);
+  return scope;
 }
 
 /** What the names of a definition mean. */
@@ -115,20 +121,52 @@ function walk(run: Run, scope: DefinitionScope, value: unknown): void {
         if (subtype === 'AT_AlterColumnType' && converts) {
           useColumns(run, scope.relation, [name], 'Any');
         }
-        const leaving =
-          subtype === 'AT_DetachPartition'
-            ? resolved(run, bodyOf(def, 'PartitionCmd')?.name)
-            : subtype === 'AT_DropInherit'
-              ? scope.relation
-              : undefined;
-        if (leaving !== undefined) useFamily(run, leaving);
+        useTaken(run, scope.relation, child as AlterTableCmd);
       }
       walk(run, scope, child);
     }
   }
 }
 
-function resolved(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
+/** Values that a subcommand of ALTER TABLE takes from under the rules that hold for them, where they stay. */
+function useTaken(
+  run: Run,
+  relation: CatalogRelation | undefined,
+  { subtype, name, def }: AlterTableCmd,
+): void {
+  switch (subtype) {
+    case 'AT_DetachPartition': {
+      const partition = named(run, bodyOf(def, 'PartitionCmd')?.name);
+      if (partition !== undefined) useFamily(run, partition);
+      return;
+    }
+    case 'AT_DropInherit':
+      if (relation !== undefined) useFamily(run, relation);
+      return;
+    // From then on it is a column by itself; materialized views may have what it was.
+    case 'AT_DropExpression':
+    case 'AT_SetExpression': {
+      const index = relation?.columns.findIndex((column) => column.name === name) ?? -1;
+      if (relation === undefined || index < 0) return;
+      const lineage = columnLineages(run.context.catalog, relation)[index];
+      run.findings.use(lineage?.derived ?? [], 'Store');
+      return;
+    }
+    case 'AT_DropColumn':
+      // A child may keep a column that was its own as well; a partition loses it with its parent.
+      if (relation !== undefined && relation.kind !== 'p' && relation.children.length > 0) {
+        const ids = columnIds(run.context.catalog, relation);
+        run.findings.use(
+          ids.filter((id) => id.name[3] === name),
+          'Store',
+        );
+      }
+      return;
+  }
+}
+
+/** The relation that a definition names, where there is one that may be named here. */
+export function named(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
   const found = name === undefined ? undefined : resolveRelation(run, name);
   return found?.kind === 'Relation' ? found.relation : undefined;
 }
@@ -140,7 +178,7 @@ function useFamily(run: Run, relation: CatalogRelation): void {
   }
 }
 
-/** A use of columns that a definition names. */
+/** A use of columns that a definition names, with what has the same values: that of partitions, children and parents. */
 export function useColumns(
   run: Run,
   relation: CatalogRelation | undefined,
@@ -148,11 +186,11 @@ export function useColumns(
   usage: ColumnUse['usage'],
 ): void {
   if (relation === undefined) return;
-  const ids = columnIds(run.context.catalog, relation);
-  run.findings.use(
-    ids.filter((id) => names.includes(id.name[3])),
-    usage,
-  );
+  columnLineages(run.context.catalog, relation).forEach(({ values, derived }, index) => {
+    if (!names.includes(relation.columns[index]?.name)) return;
+    run.findings.use(values, usage);
+    run.findings.use(derived, usage === 'Lookup' ? 'Any' : usage);
+  });
 }
 
 /** A key can be added only where no two rows are equal, or where each value is in the other table. */
@@ -164,7 +202,7 @@ function useKeys(run: Run, { relation, made }: DefinitionScope, constraint: Cons
   const excluded = elements.map((node) => bodyOf(node, 'IndexElem')?.name);
   useColumns(run, relation, excluded, 'Any');
   if (pktable === undefined || isMade(run, made, pktable)) return;
-  const target = resolved(run, pktable);
+  const target = named(run, pktable);
   // Without names it is the primary key, which the catalog does not tell from the others.
   const names =
     pk_attrs === undefined ? target?.columns.map(({ name }) => name) : nameParts(pk_attrs);

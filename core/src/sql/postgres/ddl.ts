@@ -2,8 +2,9 @@ import type { ObjectType, RangeVar } from 'libpg-query';
 import type { Verb } from '../operation.ts';
 import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
-import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
+import { analyzeDefinition, named, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
+import { useDropped, useReplaced } from './materialized.ts';
 import { isSystemSchema, newResource, written } from './names.ts';
 import {
   isRelationType,
@@ -46,8 +47,10 @@ export const ddlHandlers: StatementHandlers = {
     run.ignore(body.aliases);
     run.ignore(body.options);
     // What the view reads is what its reader will read; no row is copied.
-    analyzeInner(run, body.query);
+    const fields = analyzeInner(run, body.query);
     createNamed(run, body.view);
+    const replaced = body.replace === true ? named(run, body.view) : undefined;
+    if (replaced !== undefined) useReplaced(run, replaced, fields ?? []);
     return undefined;
   },
   IndexStmt: (run, body) => {
@@ -90,6 +93,7 @@ export const ddlHandlers: StatementHandlers = {
       // Rules go by name: all that stands in it is taken from under them.
       run.unknown('another name for a schema');
     }
+    if (called.has(body.renameType ?? '')) run.keepsCode('what calls it is not known');
     const object = alterObject(run, body.renameType, body.relation, body.object);
     const { relation } = object ?? {};
     if (body.behavior === 'DROP_CASCADE' && relation?.kind === 'c') dropDependents(run, relation);
@@ -102,16 +106,13 @@ export const ddlHandlers: StatementHandlers = {
       });
       // Rules go by name: what is renamed is taken from under them.
       if (relation !== undefined) run.findings.use(columnIds(catalog, relation), 'Store');
-    } else if (body.renameType === 'OBJECT_COLUMN' && relation !== undefined) {
-      const ids = columnIds(catalog, relation);
-      run.findings.use(
-        ids.filter((id) => id.name[3] === body.subname),
-        'Store',
-      );
+    } else if (body.renameType === 'OBJECT_COLUMN') {
+      useColumns(run, relation, [body.subname], 'Store');
     }
     return undefined;
   },
   AlterObjectSchemaStmt: (run, body) => {
+    if (called.has(body.objectType ?? '')) run.keepsCode('what calls it is not known');
     const object = alterObject(run, body.objectType, body.relation, body.object);
     if (object === undefined) return undefined;
     changed(run, 'Create', {
@@ -153,12 +154,6 @@ export const ddlHandlers: StatementHandlers = {
     changed(run, 'Create', { resource: [run.context.database, name], relation: undefined });
     return undefined;
   },
-  CreateFunctionStmt: (run, body) => createInSchema(run, body, body.funcname),
-  AlterFunctionStmt: (run, body) => {
-    run.ignore(body.func);
-    run.ignore(body.actions);
-    return alterInSchema(run, body.func?.objname);
-  },
   CreateDomainStmt: (run, body) => {
     run.ignore(body.typeName);
     run.ignore(body.collClause);
@@ -181,14 +176,12 @@ export const ddlHandlers: StatementHandlers = {
   },
   CreateEnumStmt: (run, body) => createInSchema(run, body, body.typeName),
   AlterEnumStmt: (run, body) => alterInSchema(run, body.typeName),
-  CreateRangeStmt: (run, body) => createInSchema(run, body, body.typeName),
   AlterTypeStmt: (run, body) => {
     // Domains over it change with it, and only types of libraries in C can be changed so.
     run.unknown('a base type and what is made of it');
     run.ignore(body.options);
     return alterInSchema(run, body.typeName);
   },
-  DefineStmt: (run, body) => createInSchema(run, body, body.defnames),
   CreateStatsStmt: (run, body) => {
     analyzeDefinition(run, undefined, [body.relations, body.exprs]);
     run.ignore(body.stat_types);
@@ -200,11 +193,6 @@ export const ddlHandlers: StatementHandlers = {
     run.ignore(body.stxstattarget);
     return alterInSchema(run, body.defnames, false);
   },
-  // Code attached to a table runs with later statements; here it is only planted.
-  CreateTrigStmt: (run, body) => attach(run, body, body.relation),
-  RuleStmt: (run, body) => attach(run, body, body.relation),
-  CreatePolicyStmt: (run, body) => attach(run, body, body.table),
-  AlterPolicyStmt: (run, body) => attach(run, body, body.table),
 };
 
 /** Nothing hangs on these, so CASCADE takes nothing along. */
@@ -219,6 +207,15 @@ const bare: ReadonlySet<string> = new Set<ObjectType>([
 
 /** AlterDomainStmt.subtype: SET NOT NULL, ADD and VALIDATE CONSTRAINT. */
 const validating: ReadonlySet<string> = new Set(['O', 'C', 'V']);
+
+/** What other code calls by name: under another name, it is called in another's place. */
+const called: ReadonlySet<string> = new Set<ObjectType>([
+  'OBJECT_AGGREGATE',
+  'OBJECT_FUNCTION',
+  'OBJECT_OPERATOR',
+  'OBJECT_PROCEDURE',
+  'OBJECT_ROUTINE',
+]);
 
 /** ALTER TABLE … CASCADE takes along what hangs on the part; keys of other tables follow a column's type. */
 function alterDependents(
@@ -329,7 +326,7 @@ function createTable(run: Run, body: Body<'CreateStmt'>): undefined {
   return undefined;
 }
 
-function createInSchema(
+export function createInSchema(
   run: Run,
   opaque: object | undefined,
   names: readonly Node[] | undefined,
@@ -349,18 +346,15 @@ function ignoreChild(run: Run, child: unknown): void {
   if (typeof child === 'object' && child !== null) run.ignore(child);
 }
 
-function alterInSchema(run: Run, names: readonly Node[] | undefined, told = true): undefined {
+export function alterInSchema(
+  run: Run,
+  names: readonly Node[] | undefined,
+  told = true,
+): undefined {
   const resource = schemaObject(run, nameParts(names), !told);
   if (isSystemSchema(resource[1] ?? ''))
     run.unknown(`DDL on built-in ${resource.slice(1).join('.')}`);
   changed(run, 'Alter', { resource, relation: undefined });
-  return undefined;
-}
-
-function attach(run: Run, opaque: object, name: RangeVar | undefined): undefined {
-  for (const child of Object.values(opaque)) ignoreChild(run, child);
-  const object = name === undefined ? undefined : rangeObject(run, name);
-  changed(run, 'Create', object, 'a table');
   return undefined;
 }
 
@@ -372,6 +366,9 @@ function drop(run: Run, body: Body<'DropStmt'>): void {
     changed(run, object === undefined ? 'System' : 'Drop', object ?? wholeDatabase(run));
     if (body.removeType === 'OBJECT_EXTENSION') {
       run.unknown('what an extension holds is not named by dropping it');
+    }
+    if (object?.relation !== undefined && isRelationType(body.removeType)) {
+      useDropped(run, object.relation);
     }
     if (cascade && object?.relation !== undefined && isRelationType(body.removeType)) {
       dropDependents(run, object.relation);

@@ -41,6 +41,8 @@ export class Findings {
   /** Columns that conditions, orders and the like depend on, lookups included. */
   readonly influences = new Set<ColumnId>();
   userCode = false;
+  /** As in StatementAnalysis; the first that was found. */
+  keepsCode: string | undefined;
   readonly #uses: ColumnUse[] = [];
   readonly #seenUses = { Any: new Set<ColumnId>(), Store: new Set<ColumnId>() };
 
@@ -106,6 +108,7 @@ export class Findings {
     for (const name of other.functions) this.functions.add(name);
     for (const { column, usage } of other.uses) this.use([column], usage);
     this.userCode ||= other.userCode;
+    this.keepsCode ??= other.keepsCode;
   }
 
   /** The operations as the policy sees them, in the order in which they were found. */

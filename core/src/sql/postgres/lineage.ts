@@ -1,5 +1,5 @@
 import type { ColumnId } from '../operation.ts';
-import type { Catalog, CatalogRelation } from './catalog.ts';
+import type { Catalog, CatalogColumn, CatalogRelation } from './catalog.ts';
 
 /**
  * What an expression carries.
@@ -162,6 +162,18 @@ export function familyOf(catalog: Catalog, relation: CatalogRelation): readonly 
 
 const noFamily: readonly CatalogRelation[] = [];
 
+/** The names of the columns that a generated column is computed from. */
+function sourcesOf(
+  relation: CatalogRelation,
+  column: CatalogColumn | undefined,
+): readonly string[] {
+  const { generatedFrom = [] } = column ?? {};
+  if (generatedFrom.length === 0) return [];
+  return relation.columns
+    .filter(({ attnum }) => generatedFrom.includes(attnum))
+    .map(({ name }) => name);
+}
+
 /**
  * What each column of a relation carries: itself, and the column of the same name in every relation of its
  * family, since a rule on a partition or on a parent speaks of the same stored value. A generated column
@@ -173,15 +185,20 @@ export function columnLineages(catalog: Catalog, relation: CatalogRelation): rea
   const family = familyOf(catalog, relation);
   facts.lineages = relation.columns.map((column, index): Lineage => {
     const values = [facts.ids[index] as ColumnId];
+    const sources = new Set<string>(sourcesOf(relation, column));
     for (const member of family) {
       const at = member.columns.findIndex((candidate) => candidate.name === column.name);
       const id = at < 0 ? undefined : columnIds(catalog, member)[at];
       if (id !== undefined) values.push(id);
+      for (const name of sourcesOf(member, member.columns[at])) sources.add(name);
     }
-    // A generated column tells of those that it is computed from.
-    const derived = (column.generatedFrom ?? []).flatMap((attnum) =>
-      facts.ids.filter((id) => id.attnum === attnum),
-    );
+    // A generated column tells of those that it is computed from, and a child may compute it otherwise.
+    const derived =
+      sources.size === 0
+        ? none
+        : [relation, ...family].flatMap((member) =>
+            columnIds(catalog, member).filter((id) => sources.has(id.name[3])),
+          );
     // 0 in a catalog that follows a text, which does not tell all types.
     return { values, derived, typeOid: column.typeOid || undefined, constant: false };
   });

@@ -80,6 +80,11 @@ export class Run {
     if (!this.insideView) this.unknown(reason);
   }
 
+  /** It leaves something in the database that runs later and is not seen through: no mask holds against that. */
+  keepsCode(reason: string): void {
+    this.findings.keepsCode ??= reason;
+  }
+
   /** Grammar that came with PostgreSQL `major`: an older backend may read the text differently. */
   requireVersion(major: number, what: string): void {
     const { serverVersion } = this.context.catalog;

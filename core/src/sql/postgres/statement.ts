@@ -2,6 +2,7 @@ import { type Body, type Node, type Tag, tagOf } from './ast.ts';
 import { analyzeCopy } from './copy.ts';
 import { ddlHandlers } from './ddl.ts';
 import { analyzeExplain } from './explain.ts';
+import { keptCodeHandlers } from './kept-code.ts';
 import { constantLineage } from './lineage.ts';
 import type { Run } from './run.ts';
 import type { Field } from './scope.ts';
@@ -52,7 +53,8 @@ export function analyzeStatement(run: Run, node: Node): Returned {
     sessionHandlers[tag] ??
     utilityHandlers[tag] ??
     systemHandlers[tag] ??
-    ddlHandlers[tag]) as ((run: Run, body: object) => Returned) | undefined;
+    ddlHandlers[tag] ??
+    keptCodeHandlers[tag]) as ((run: Run, body: object) => Returned) | undefined;
   const body = (node as Record<string, object>)[tag] as object;
   if (handler === undefined) {
     run.unknown(`${tag} is not understood`);
