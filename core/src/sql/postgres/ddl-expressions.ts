@@ -166,7 +166,7 @@ function useTaken(
 }
 
 /** The relation that a definition names, where there is one that may be named here. */
-export function named(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
+function named(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
   const found = name === undefined ? undefined : resolveRelation(run, name);
   return found?.kind === 'Relation' ? found.relation : undefined;
 }

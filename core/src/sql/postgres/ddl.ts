@@ -2,7 +2,7 @@ import type { ObjectType, RangeVar } from 'libpg-query';
 import type { Verb } from '../operation.ts';
 import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
-import { analyzeDefinition, named, useColumns } from './ddl-expressions.ts';
+import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
 import { useDropped, useReplaced } from './materialized.ts';
 import { isSystemSchema, newResource, written } from './names.ts';
@@ -49,8 +49,7 @@ export const ddlHandlers: StatementHandlers = {
     // What the view reads is what its reader will read; no row is copied.
     const fields = analyzeInner(run, body.query);
     createNamed(run, body.view);
-    const replaced = body.replace === true ? named(run, body.view) : undefined;
-    if (replaced !== undefined) useReplaced(run, replaced, fields ?? []);
+    if (body.replace === true) useReplaced(run, replaced(run, body.view), fields ?? []);
     return undefined;
   },
   IndexStmt: (run, body) => {
@@ -277,6 +276,13 @@ function createNamed(run: Run, name: RangeVar | undefined): void {
     resource === undefined ? undefined : { resource, relation: undefined },
     `relation ${written(name)}`,
   );
+}
+
+/** What stands where a new relation is to be made, which may be behind another one of its name. */
+function replaced(run: Run, name: RangeVar | undefined): CatalogRelation | undefined {
+  const [, schema, relname] = (name && newResource(run, name)) ?? [];
+  if (schema === undefined || relname === undefined) return undefined;
+  return run.context.catalog.relation(schema, relname);
 }
 
 function alterNamed(run: Run, name: RangeVar | undefined): NamedObject | undefined {

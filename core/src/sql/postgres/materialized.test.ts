@@ -62,6 +62,7 @@ const context = contextOf(
         parents: ['public.parts'],
         generated: { low: ['more'] },
       },
+      'pg_temp_3.shown': { columns: ['s'], definition: "SELECT ''::text AS s" },
       'public.gen': { columns: ['ssn', 'low'], generated: { low: ['ssn'] } },
     },
   }),
@@ -121,6 +122,16 @@ describe('values that stay behind when what protects them goes', () => {
     expect(statementOf(text, context).keepsCode).toEqual(expect.any(String));
     expect(unknownReasons(text, context)).toEqual([]);
   });
+});
+
+test('a view is replaced where it would be made, whatever stands before it', () => {
+  const behind = {
+    ...context,
+    searchPath: ['pg_temp_3', 'pg_catalog', 'public'],
+    pathSetting: ['public'],
+  };
+  const text = "create or replace view shown as select ''::text as s, ''::text as n";
+  expect(useLines(text, behind)).toEqual(['Store vault.ssn']);
 });
 
 test('a generated column tells of what any of its family is computed from', () => {

@@ -13,7 +13,12 @@ const notUnderstood = 'where the rows of a materialized view come from is not kn
  * A view gets another definition: what was materialized through the one before no longer seems to come from where
  * it does. `made`: the columns by the new definition.
  */
-export function useReplaced(run: Run, view: CatalogRelation, made: readonly Field[]): void {
+export function useReplaced(
+  run: Run,
+  view: CatalogRelation | undefined,
+  made: readonly Field[],
+): void {
+  if (view === undefined) return;
   const kept = materializedThrough(run, [view]);
   if (kept === undefined) return;
   if (viewOf(run, view).reasons.length > 0) run.keepsCode(notUnderstood);
