@@ -126,7 +126,9 @@ test('memory that is in use is not read into; memory that is free is', async () 
   near.pause();
   const chunks: Buffer[] = [];
   const arrived: (() => void)[] = [];
-  let free = false;
+  /** Whether all is written when a chunk comes, and once it was taken. */
+  let [before, after] = [false, false];
+  let asked = 0;
   const { socket } = readReusing(
     near,
     { first: 1024, most: 2048 },
@@ -134,7 +136,7 @@ test('memory that is in use is not read into; memory that is free is', async () 
       chunks.push(chunk);
       arrived.shift()?.();
     },
-    () => free,
+    () => (asked++ % 2 === 0 ? before : after),
   );
   socket.resume();
   const send = async (text: string): Promise<void> => {
@@ -143,14 +145,24 @@ test('memory that is in use is not read into; memory that is free is', async () 
     await next;
   };
   await send('one');
-  free = true;
   await send('two');
+  expect(chunks.map(String)).toEqual(['one', 'two']);
+  after = true;
   await send('three');
-  expect(chunks.map(String)).toEqual(['one', 'thr', 'three']);
+  before = true;
+  after = false;
+  await send('four');
+  expect(chunks.map(String)).toEqual(['one', 'two', 'foure', 'four']);
+  // When it came nothing was in use; it is itself now: the buffer before it is taken again, and then none.
+  before = false;
+  await send('five');
+  await send('six');
+  expect(chunks.map(String)).toEqual(['one', 'fiv', 'foure', 'four', 'five', 'six']);
 
+  after = true;
   // A read that fills the buffer makes the next one longer, up to the most that is allowed.
   far.write(Buffer.alloc(64 * 1024));
-  const received = (): number => chunks.slice(3).reduce((sum, { length }) => sum + length, 0);
+  const received = (): number => chunks.slice(6).reduce((sum, { length }) => sum + length, 0);
   while (received() < 64 * 1024) await new Promise<void>((resolve) => arrived.push(resolve));
   expect(Math.max(...chunks.map(({ length }) => length))).toBe(2048);
   far.destroy();

@@ -15,8 +15,8 @@ export interface ReusingReader {
  *
  * @param size of the buffer, in bytes: `first` until a read fills it, then four times as many, up to `most`
  * @param take is given each chunk, and may change it
- * @param isFree asked after each `take`: whether nothing refers to the chunk's memory any more. If something
- *   does, it is left alone and the next read goes into a new buffer
+ * @param isFree asked before and after each `take`: whether nothing refers to the memory of any chunk that was given.
+ *   If something does, the next read goes into another buffer: the one before this, if it is free by then, or a new one
  */
 export function readReusing(
   socket: Socket,
@@ -27,14 +27,22 @@ export function readReusing(
   let bytes = size.first;
   let buffer: Buffer | undefined;
   let free = false;
+  /** The buffer of the read before, and whether nothing of it was in use when the last chunk came. */
+  let former: Buffer | undefined;
+  let formerIsFree = false;
   const moved = rehouse(socket, {
     buffer: () => {
       // Node.js goes on with the buffer that it has when it gets none.
       if (free && buffer?.length === bytes) return undefined as unknown as Buffer;
-      buffer = Buffer.allocUnsafeSlow(bytes);
+      const next =
+        formerIsFree && former?.length === bytes ? former : Buffer.allocUnsafeSlow(bytes);
+      former = buffer;
+      formerIsFree = false;
+      buffer = next;
       return buffer;
     },
     callback: (count) => {
+      formerIsFree = isFree();
       free = false;
       if (count === bytes) bytes = Math.min(bytes * 4, size.most);
       take(buffer!.subarray(0, count));
