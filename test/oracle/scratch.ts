@@ -4,7 +4,7 @@ import { decodeField, readSessionState } from '@chaperone/core/sql/postgres/cata
 import { catalogQuery, sessionStateQuery } from '@chaperone/core/sql/postgres/catalog-query.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
 import type { AnalyzeContext } from '@chaperone/core/sql/postgres/run.ts';
-import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
+import { namePath } from '@chaperone/core/sql/postgres/search-path.ts';
 import pg from 'pg';
 import type { PostgresVersion, TestPostgres } from '../support/postgres.ts';
 import { startPostgres } from '../support/postgres.ts';
@@ -32,11 +32,13 @@ export async function readContext(
   const json = decodeField(await field(catalogQuery));
   documentRead(json);
   const state = readSessionState(await field(sessionStateQuery));
+  const catalog = compileCatalog(json);
+  const { searchPath, pathSetting = [] } = namePath(state, catalog);
   return {
-    catalog: compileCatalog(json),
+    catalog,
     database,
-    searchPath: effectiveSearchPath(state) ?? [],
-    pathSetting: splitIdentifiers(state.searchPath) ?? [],
+    searchPath,
+    pathSetting,
     currentUser: state.currentUser,
   };
 }

@@ -8,7 +8,7 @@ import { type Simulation, simulate } from '@chaperone/core/policy/simulate.ts';
 import { analyze } from '@chaperone/core/sql/postgres/analyze.ts';
 import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
-import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
+import { namePath } from '@chaperone/core/sql/postgres/search-path.ts';
 import { ChaperoneError } from '@chaperone/runtime/errors/chaperone-error.ts';
 import type { SavedCatalog } from './read-catalog.ts';
 
@@ -45,10 +45,11 @@ export function openCatalog(saved: SavedCatalog): QuestionCatalog {
   if (saved?.chaperoneCatalog !== 1) {
     throw new ChaperoneError('CHP-1002', 'The catalog is not one of `chaperone policy catalog`.');
   }
-  const pathSetting = splitIdentifiers(saved.session.searchPath);
+  const catalog = compileCatalog(JSON.stringify(saved.catalog));
+  const { searchPath, pathSetting } = namePath(saved.session, catalog);
   return {
-    catalog: compileCatalog(JSON.stringify(saved.catalog)),
-    searchPath: effectiveSearchPath(saved.session) ?? [],
+    catalog,
+    searchPath,
     ...(pathSetting && { pathSetting }),
     currentUser: saved.session.currentUser,
   };

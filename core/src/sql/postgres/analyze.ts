@@ -4,6 +4,7 @@ import { tagOf } from './ast.ts';
 import { expandBeneath } from './beneath.ts';
 import { Budget, CapError } from './budget.ts';
 import { checkCaps } from './caps.ts';
+import { checkNames } from './encoding.ts';
 import { parseSql } from './parser.ts';
 import { type AnalyzeContext, Run } from './run.ts';
 import type { Field } from './scope.ts';
@@ -57,6 +58,7 @@ export function analyzeTree(
     const run = new Run(context, false, budget);
     const outputs = analyzeStatement(run, node);
     run.sweep(node);
+    checkNames(run, node);
     expandBeneath(run);
     return awaitingSettings(run, node, finish(run, kind, outputs));
   } catch (error) {

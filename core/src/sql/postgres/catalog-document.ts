@@ -4,6 +4,7 @@
  */
 
 import { Buffer } from 'node:buffer';
+import type { ObjectKind, OtherKind } from './catalog.ts';
 
 /** [oid, schema, name, relkind, row security, [attnum, name, type OID][], definition]. */
 export type RelationRow = readonly [
@@ -19,6 +20,8 @@ export type RelationRow = readonly [
 export type DomainRow = readonly [number, number, boolean];
 /** [schema, name]. */
 export type NameRow = readonly [string, string];
+/** [kind, schema, name]. */
+export type OtherRow = readonly [OtherKind, string, string];
 
 export interface CatalogDocument {
   readonly server: number;
@@ -49,7 +52,13 @@ export interface CatalogDocument {
   readonly plainTypes: readonly NameRow[];
   /** [source type, target type]. */
   readonly casts: readonly (readonly [number, number])[];
+  /** [kind, schema, name] of what else has a name of its own in a schema. */
+  readonly others: readonly OtherRow[];
   readonly eventTriggers: boolean;
+  /** The name of the database's encoding. */
+  readonly encoding: string;
+  /** Default privileges are set for schemas. */
+  readonly schemaDefaults: boolean;
   /** The text of a SystemDocument. */
   readonly system: string;
 }
@@ -57,6 +66,8 @@ export interface CatalogDocument {
 export interface SystemDocument {
   readonly relations: readonly RelationRow[];
   readonly domains: readonly DomainRow[];
+  /** By kind: the names in pg_catalog. */
+  readonly builtins: readonly (readonly [ObjectKind, readonly string[]])[];
 }
 
 /** What the names of a session's next statement resolve by. */
@@ -136,11 +147,18 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
   types: names,
   plainTypes: names,
   casts: pairs,
+  others: listOf(row(isString, isString, isString)),
   eventTriggers: isBoolean,
+  encoding: isString,
+  schemaDefaults: isBoolean,
   system: isString,
 };
 
-const systemForm: Readonly<Record<keyof SystemDocument, Check>> = { relations, domains };
+const systemForm: Readonly<Record<keyof SystemDocument, Check>> = {
+  relations,
+  domains,
+  builtins: listOf(row(isString, listOf(isString))),
+};
 
 function parse<T>(what: string, json: string, form: Readonly<Record<string, Check>>): T {
   let value: unknown;
@@ -158,9 +176,18 @@ function parse<T>(what: string, json: string, form: Readonly<Record<string, Chec
   return value as T;
 }
 
-/** Turns the column that the statements of catalog-query.ts return into the text of its JSON document. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Turns the column that the statements of catalog-query.ts return into the text of its JSON document.
+ * @throws TypeError when it is not UTF-8: a database in SQL_ASCII converts nothing, and no rule would match such names.
+ */
 export function decodeField(base64: string): string {
-  return Buffer.from(base64, 'base64').toString('utf8');
+  try {
+    return utf8.decode(Buffer.from(base64, 'base64'));
+  } catch (cause) {
+    throw new TypeError("the database's catalog holds text that is not UTF-8", { cause });
+  }
 }
 
 /** @throws TypeError when the text is not of that form. */

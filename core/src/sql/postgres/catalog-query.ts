@@ -8,6 +8,8 @@
  * backslashes, so neither standard_conforming_strings nor client_encoding matters.
  */
 
+import type { ObjectKind, OtherKind } from './catalog.ts';
+
 /** Operators of pg_catalog alone; both operands are always of one type. */
 const eq = 'OPERATOR(pg_catalog.=)';
 const ne = 'OPERATOR(pg_catalog.<>)';
@@ -34,8 +36,9 @@ const list = (item: string, order: string, from: string): string =>
 /** What initdb made has an OID below this (access/transam.h: FirstNormalObjectId). */
 const firstUserOid = oid(16384);
 
-/** The fixed OIDs of system catalogs, by which pg_depend names them. */
+/** The fixed OIDs of pg_catalog itself, and of system catalogs, by which pg_depend names them. */
 const catalogOid = {
+  schema: oid(11),
   type: oid(1247),
   proc: oid(1255),
   relation: oid(1259),
@@ -137,10 +140,44 @@ const domains = (which: string): string =>
     `pg_catalog.pg_type AS t WHERE t.typtype ${eq} ${letter('d')} AND t.oid ${which} ${firstUserOid}`,
   );
 
+/** Kinds besides functions, operators and types whose objects have names of their own in a schema. */
+const otherKinds = {
+  collation: ['pg_collation', 'coll'],
+  conversion: ['pg_conversion', 'con'],
+  statistics: ['pg_statistic_ext', 'stx'],
+  ts_config: ['pg_ts_config', 'cfg'],
+  ts_dict: ['pg_ts_dict', 'dict'],
+  ts_parser: ['pg_ts_parser', 'prs'],
+  ts_template: ['pg_ts_template', 'tmpl'],
+} as const satisfies Record<OtherKind, readonly [string, string]>;
+
+const objectKinds: Readonly<Record<ObjectKind, readonly [catalog: string, prefix: string]>> = {
+  function: ['pg_proc', 'pro'],
+  operator: ['pg_operator', 'opr'],
+  type: ['pg_type', 'typ'],
+  ...otherKinds,
+};
+
+/** A JSON array of [kind, names] of what initdb made in pg_catalog. */
+const builtins = array(
+  ...Object.entries(objectKinds).map(([kind, [catalog, prefix]]) =>
+    array(
+      `'${kind}'`,
+      list(
+        'x.name',
+        'x.name',
+        `(SELECT DISTINCT o.${prefix}name AS name FROM pg_catalog.${catalog} AS o
+          WHERE o.oid ${lt} ${firstUserOid} AND o.${prefix}namespace ${eq} ${catalogOid.schema}) AS x`,
+      ),
+    ),
+  ),
+);
+
 /** What is the same in every database of one server version; a text, so that it is compiled once. */
 const system = object({
   relations: list(relation, 'r.oid', `${relationsWithColumns} WHERE r.oid ${lt} ${firstUserOid}`),
   domains: domains(lt),
+  builtins,
 });
 
 const named = (catalog: string, prefix: string, condition = ''): string =>
@@ -244,7 +281,21 @@ const document = object({
     's.oid',
     `pg_catalog.pg_cast AS s WHERE s.oid ${ge} ${firstUserOid}`,
   ),
+  others: list(
+    array('x.kind', 'x.nspname', 'x.name'),
+    'x.kind, x.nspname, x.name',
+    `(${Object.entries(otherKinds)
+      .map(
+        ([kind, [catalog, prefix]]) =>
+          `SELECT '${kind}'::pg_catalog.text AS kind, n.nspname, o.${prefix}name AS name
+           FROM pg_catalog.${catalog} AS o JOIN schemas AS n ON (n.oid ${eq} o.${prefix}namespace)
+           WHERE o.oid ${ge} ${firstUserOid}`,
+      )
+      .join(' UNION ALL ')}) AS x`,
+  ),
   eventTriggers: 'EXISTS (SELECT FROM pg_catalog.pg_event_trigger)',
+  encoding: 'pg_catalog.getdatabaseencoding()',
+  schemaDefaults: `EXISTS (SELECT FROM pg_catalog.pg_default_acl AS l WHERE l.defaclobjtype ${eq} ${letter('n')})`,
   system: `${system}::pg_catalog.text`,
 });
 
@@ -317,16 +368,16 @@ const fingerprinted = [
   versions('p', 'pg_catalog.pg_policy AS p'),
   versions('q', 'pg_catalog.pg_sequence AS q'),
   versions('f', `pg_catalog.pg_attrdef AS f WHERE f.oid ${ge} ${firstUserOid}`),
-  ...(['proc', 'operator', 'type'] as const).map((kind) => {
-    const prefix = { proc: 'pro', operator: 'opr', type: 'typ' }[kind];
-    return versions(
+  ...Object.values(objectKinds).map(([catalog, prefix]) =>
+    versions(
       'o',
-      `pg_catalog.pg_${kind} AS o JOIN schemas AS n ON (n.oid ${eq} o.${prefix}namespace)
+      `pg_catalog.${catalog} AS o JOIN schemas AS n ON (n.oid ${eq} o.${prefix}namespace)
        WHERE o.oid ${ge} ${firstUserOid}`,
-    );
-  }),
+    ),
+  ),
   versions('s', `pg_catalog.pg_cast AS s WHERE s.oid ${ge} ${firstUserOid}`),
   versions('e', 'pg_catalog.pg_event_trigger AS e'),
+  versions('l', `pg_catalog.pg_default_acl AS l WHERE l.defaclobjtype ${eq} ${letter('n')}`),
 ];
 
 /**
@@ -366,8 +417,7 @@ const session = object({
     'n.nspname',
     'n.nspname',
     `pg_catalog.pg_namespace AS n
-     WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE'::pg_catalog.text)
-       AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast'::pg_catalog.text)`,
+     WHERE pg_catalog.has_schema_privilege(n.oid, 'USAGE'::pg_catalog.text)`,
   ),
 });
 

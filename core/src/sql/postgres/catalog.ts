@@ -53,6 +53,19 @@ export interface CatalogRelation {
   readonly hasConstraintFunctions: boolean;
 }
 
+/** Kinds of which the catalog holds only names: besides functions (procedures and aggregates), operators and types. */
+export type OtherKind =
+  | 'collation'
+  | 'conversion'
+  | 'statistics'
+  | 'ts_config'
+  | 'ts_dict'
+  | 'ts_parser'
+  | 'ts_template';
+
+/** Kinds whose objects' names stand in a schema and are told apart by kind; relations aside. */
+export type ObjectKind = 'function' | 'operator' | 'type' | OtherKind;
+
 /** A compiled catalog. Lookups are by exact name; `undefined` means: does not resolve, so Unknown. */
 export interface Catalog {
   /** Changes whenever anything in it does; part of every cache key. */
@@ -67,6 +80,10 @@ export interface Catalog {
   readonly isPrivate: boolean;
   /** True when event triggers exist: DDL runs code of the target's owner. */
   readonly hasEventTriggers: boolean;
+  /** False when names beyond ASCII are cut and folded otherwise than the parser does (server_encoding). */
+  readonly isUtf8: boolean;
+  /** True when default privileges are set for schemas: whoever makes one may not be able to use it. */
+  readonly hasSchemaDefaults: boolean;
   relationByOid(oid: number): CatalogRelation | undefined;
   relation(schema: string, name: string): CatalogRelation | undefined;
   /** All that initdb did not make. */
@@ -85,6 +102,10 @@ export interface Catalog {
    * cast to one runs no code of the owner's.
    */
   plainTypeSchemas(name: string): readonly string[];
+  /** The same for objects of the other kinds that have names of their own in a schema. */
+  otherSchemas(kind: OtherKind, name: string): readonly string[];
+  /** True when initdb made an object of that kind and name in pg_catalog. */
+  isBuiltin(kind: ObjectKind, name: string): boolean;
   /** True when any user-defined cast exists from or to a type of that OID. */
   hasUserCast(typeOid: number): boolean;
   /** The base type of a domain, or the type itself. */

@@ -5,6 +5,10 @@ import { compileCatalog } from './compile-catalog.ts';
 const system = {
   relations: [[1259, 'pg_catalog', 'pg_class', 'r', false, [[1, 'oid', 26]], null]],
   domains: [[13000, 1043, false]],
+  builtins: [
+    ['function', ['lower', 'upper']],
+    ['collation', ['C']],
+  ],
 };
 
 const empty = {
@@ -29,7 +33,10 @@ const empty = {
   types: [],
   plainTypes: [],
   casts: [],
+  others: [],
   eventTriggers: false,
+  encoding: 'UTF8',
+  schemaDefaults: false,
   system: JSON.stringify(system),
 };
 
@@ -42,6 +49,13 @@ const table = (oid: number, name: string, typeOids: number[] = [23, 25]): unknow
   typeOids.map((typeOid, at) => [at + 1, `c${at + 1}`, typeOid]),
   null,
 ];
+
+test('a catalog that is not UTF-8 is none', () => {
+  // As a database in SQL_ASCII gives it: "é" in LATIN1.
+  const bytes = Buffer.from([0x22, 0xe9, 0x22]);
+  expect(() => decodeField(bytes.toString('base64'))).toThrow('not UTF-8');
+  expect(decodeField(Buffer.from('"é"').toString('base64'))).toBe('"é"');
+});
 
 const compile = (part: object) => compileCatalog(JSON.stringify({ ...empty, ...part }));
 
@@ -59,6 +73,31 @@ describe('compileCatalog', () => {
   test('the system part of equal documents is the same object', () => {
     const one = compile({}).relationByOid(1259);
     expect(compile({ database: 'other' }).relationByOid(1259)).toBe(one);
+  });
+
+  test('names that only their kind tells apart', () => {
+    const catalog = compile({
+      others: [
+        ['collation', 'public', 'C'],
+        ['collation', 'app', 'german'],
+        ['ts_dict', 'public', 'german'],
+      ],
+    });
+    expect(catalog.otherSchemas('collation', 'german')).toEqual(['app']);
+    expect(catalog.otherSchemas('ts_dict', 'german')).toEqual(['public']);
+    expect(catalog.otherSchemas('conversion', 'german')).toEqual([]);
+    expect(catalog.isBuiltin('function', 'lower')).toBe(true);
+    expect(catalog.isBuiltin('collation', 'C')).toBe(true);
+    expect(catalog.isBuiltin('collation', 'lower')).toBe(false);
+    expect(catalog.isBuiltin('type', 'lower')).toBe(false);
+  });
+
+  test('encoding and default privileges of schemas', () => {
+    expect(compile({})).toMatchObject({ isUtf8: true, hasSchemaDefaults: false });
+    expect(compile({ encoding: 'SQL_ASCII', schemaDefaults: true })).toMatchObject({
+      isUtf8: false,
+      hasSchemaDefaults: true,
+    });
   });
 
   test('the version is that of the document', () => {

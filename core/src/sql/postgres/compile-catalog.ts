@@ -1,5 +1,11 @@
 import { hash } from 'node:crypto';
-import type { Catalog, CatalogColumn, CatalogRelation, RelationKind } from './catalog.ts';
+import type {
+  Catalog,
+  CatalogColumn,
+  CatalogRelation,
+  ObjectKind,
+  RelationKind,
+} from './catalog.ts';
 import * as read from './catalog-document.ts';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -19,6 +25,7 @@ interface SystemPart {
   readonly relations: ReadonlyMap<number, CatalogRelation>;
   readonly byName: NameIndex;
   readonly domains: ReadonlyMap<number, Domain>;
+  readonly builtins: ReadonlyMap<ObjectKind, ReadonlySet<string>>;
 }
 
 interface Domain {
@@ -52,6 +59,9 @@ export function compileCatalog(json: string): Catalog {
   const operators = schemasByName(document.operators);
   const types = schemasByName(document.types);
   const plainTypes = schemasByName(document.plainTypes);
+  const others = schemasByName(
+    document.others.map(([kind, schema, name]) => [schema, `${kind} ${name}`]),
+  );
   const casts = new Set(document.casts.flat());
   const standsInTemp = ([schema]: readonly [string, string]): boolean => schema === temp;
 
@@ -66,8 +76,11 @@ export function compileCatalog(json: string): Catalog {
       (byName.has(temp) ||
         [document.functions, document.operators, document.types].some((all) =>
           all.some(standsInTemp),
-        )),
+        ) ||
+        document.others.some(([, schema]) => schema === temp)),
     hasEventTriggers: document.eventTriggers,
+    isUtf8: document.encoding === 'UTF8',
+    hasSchemaDefaults: document.schemaDefaults,
     relationByOid: (oid) => relations.get(oid) ?? system.relations.get(oid),
     relation: (schema, name) =>
       byName.get(schema)?.get(name) ?? system.byName.get(schema)?.get(name),
@@ -76,6 +89,8 @@ export function compileCatalog(json: string): Catalog {
     operatorSchemas: (name) => operators.get(name) ?? [],
     typeSchemas: (name) => types.get(name) ?? [],
     plainTypeSchemas: (name) => plainTypes.get(name) ?? [],
+    otherSchemas: (kind, name) => others.get(`${kind} ${name}`) ?? [],
+    isBuiltin: (kind, name) => system.builtins.get(kind)?.has(name) ?? false,
     hasUserCast: (typeOid) => casts.has(typeOid),
     baseType: (typeOid) => baseType(typeOid, domains),
   };
@@ -94,6 +109,7 @@ function systemPart(json: string): SystemPart {
       relations,
       byName: indexByName(relations.values()),
       domains: readDomains(document.domains),
+      builtins: new Map(document.builtins.map(([kind, names]) => [kind, new Set(names)])),
     };
     if (systemParts.size >= maxSystemParts) {
       systemParts.delete(systemParts.keys().next().value as string);

@@ -1,7 +1,7 @@
 import type { ObjectType, RangeVar } from 'libpg-query';
 import type { Verb } from '../operation.ts';
 import { type Body, bodyOf, type Node, nameParts, stringOf } from './ast.ts';
-import type { CatalogRelation } from './catalog.ts';
+import type { CatalogRelation, ObjectKind } from './catalog.ts';
 import { analyzeDefinition, useColumns } from './ddl-expressions.ts';
 import { columnIds } from './lineage.ts';
 import { useDropped, useReplaced } from './materialized.ts';
@@ -166,7 +166,7 @@ export const ddlHandlers: StatementHandlers = {
     }
     if (body.behavior === 'DROP_CASCADE') run.unknown('a change of a domain with CASCADE');
     analyzeDefinition(run, undefined, [body.def]);
-    return alterInSchema(run, body.typeName);
+    return alterInSchema(run, 'type', body.typeName);
   },
   CompositeTypeStmt: (run, body) => {
     run.ignore(body.coldeflist);
@@ -174,12 +174,12 @@ export const ddlHandlers: StatementHandlers = {
     return undefined;
   },
   CreateEnumStmt: (run, body) => createInSchema(run, body, body.typeName),
-  AlterEnumStmt: (run, body) => alterInSchema(run, body.typeName),
+  AlterEnumStmt: (run, body) => alterInSchema(run, 'type', body.typeName),
   AlterTypeStmt: (run, body) => {
     // Domains over it change with it, and only types of libraries in C can be changed so.
     run.unknown('a base type and what is made of it');
     run.ignore(body.options);
-    return alterInSchema(run, body.typeName);
+    return alterInSchema(run, 'type', body.typeName);
   },
   CreateStatsStmt: (run, body) => {
     analyzeDefinition(run, undefined, [body.relations, body.exprs]);
@@ -190,7 +190,7 @@ export const ddlHandlers: StatementHandlers = {
   },
   AlterStatsStmt: (run, body) => {
     run.ignore(body.stxstattarget);
-    return alterInSchema(run, body.defnames, false);
+    return alterInSchema(run, 'statistics', body.defnames);
   },
 };
 
@@ -354,10 +354,10 @@ function ignoreChild(run: Run, child: unknown): void {
 
 export function alterInSchema(
   run: Run,
+  kind: ObjectKind,
   names: readonly Node[] | undefined,
-  told = true,
 ): undefined {
-  const resource = schemaObject(run, nameParts(names), !told);
+  const resource = schemaObject(run, kind, nameParts(names));
   if (isSystemSchema(resource[1] ?? ''))
     run.unknown(`DDL on built-in ${resource.slice(1).join('.')}`);
   changed(run, 'Alter', { resource, relation: undefined });

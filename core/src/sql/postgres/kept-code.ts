@@ -24,7 +24,7 @@ export const keptCodeHandlers: StatementHandlers = {
     run.keepsCode('what calls a function is not known');
     run.ignore(body.func);
     run.ignore(body.actions);
-    return alterInSchema(run, body.func?.objname);
+    return alterInSchema(run, 'function', body.func?.objname);
   },
   CreateRangeStmt: (run, body) => {
     const options = (body.params ?? []).map((node) => bodyOf(node, 'DefElem')?.defname ?? '');

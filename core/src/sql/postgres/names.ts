@@ -55,7 +55,9 @@ export function resolveRelation(run: Run, name: RangeVar): Resolved | undefined 
     const schema = realSchema(run, schemaname);
     return schema === undefined ? undefined : lookUp(run, schema, relname);
   }
-  for (const schema of run.context.searchPath) {
+  const { searchPath } = run.context;
+  run.budget.search(searchPath.length);
+  for (const schema of searchPath) {
     const found = lookUp(run, schema, relname);
     if (found !== undefined) return found;
   }
@@ -65,6 +67,7 @@ export function resolveRelation(run: Run, name: RangeVar): Resolved | undefined 
 /** The schema in which an unqualified new name is created, or undefined when the path has none. */
 export function creationSchema(run: Run): string | undefined {
   const { pathSetting = [], searchPath, currentUser } = run.context;
+  run.budget.search(pathSetting.length * searchPath.length);
   const first = pathSetting.find(
     (name) => name === 'pg_temp' || searchPath.includes(name === '$user' ? currentUser : name),
   );

@@ -1,6 +1,6 @@
 import type { ObjectType, RangeVar } from 'libpg-query';
 import { bodyOf, type Node, nameParts, stringOf } from './ast.ts';
-import type { CatalogRelation } from './catalog.ts';
+import type { Catalog, CatalogRelation, ObjectKind } from './catalog.ts';
 import { creationSchema, newResource, relationResource, resolveRelation } from './names.ts';
 import type { Run } from './run.ts';
 
@@ -29,34 +29,23 @@ const partTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
   'OBJECT_TABCONSTRAINT',
 ]);
 
-/** Kinds with a name of their own in a schema. */
-const schemaTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
-  'OBJECT_AGGREGATE',
-  'OBJECT_COLLATION',
-  'OBJECT_CONVERSION',
-  'OBJECT_DOMAIN',
-  'OBJECT_FUNCTION',
-  'OBJECT_OPERATOR',
-  'OBJECT_PROCEDURE',
-  'OBJECT_ROUTINE',
-  'OBJECT_STATISTIC_EXT',
-  'OBJECT_TSCONFIGURATION',
-  'OBJECT_TSDICTIONARY',
-  'OBJECT_TSPARSER',
-  'OBJECT_TSTEMPLATE',
-  'OBJECT_TYPE',
-]);
-
-/** Of those, the ones whose names the catalog holds. */
-const toldTypes: ReadonlySet<ObjectType> = new Set<ObjectType>([
-  'OBJECT_AGGREGATE',
-  'OBJECT_DOMAIN',
-  'OBJECT_FUNCTION',
-  'OBJECT_OPERATOR',
-  'OBJECT_PROCEDURE',
-  'OBJECT_ROUTINE',
-  'OBJECT_TYPE',
-]);
+/** Kinds with a name of their own in a schema, and under what the catalog holds them. */
+const schemaTypes: Readonly<Partial<Record<ObjectType, ObjectKind>>> = {
+  OBJECT_AGGREGATE: 'function',
+  OBJECT_COLLATION: 'collation',
+  OBJECT_CONVERSION: 'conversion',
+  OBJECT_DOMAIN: 'type',
+  OBJECT_FUNCTION: 'function',
+  OBJECT_OPERATOR: 'operator',
+  OBJECT_PROCEDURE: 'function',
+  OBJECT_ROUTINE: 'function',
+  OBJECT_STATISTIC_EXT: 'statistics',
+  OBJECT_TSCONFIGURATION: 'ts_config',
+  OBJECT_TSDICTIONARY: 'ts_dict',
+  OBJECT_TSPARSER: 'ts_parser',
+  OBJECT_TSTEMPLATE: 'ts_template',
+  OBJECT_TYPE: 'type',
+};
 
 export function isRelationType(type: ObjectType | undefined): boolean {
   return type !== undefined && relationTypes.has(type);
@@ -90,12 +79,9 @@ export function namedObject(
   if (relationTypes.has(type)) return relationOf(run, parts);
   if (partTypes.has(type)) return relationOf(run, parts.slice(0, -1));
   if (type === 'OBJECT_SCHEMA') return { resource: [database, ...parts], relation: undefined };
-  if (schemaTypes.has(type)) {
-    // Of the others the catalog does not tell where they are, so one may be where it would be made.
-    const told = toldTypes.has(type);
-    return { resource: schemaObject(run, parts, mayBeAbsent || !told), relation: undefined };
-  }
-  return undefined;
+  const kind = schemaTypes[type];
+  if (kind === undefined) return undefined;
+  return { resource: schemaObject(run, kind, parts, mayBeAbsent), relation: undefined };
 }
 
 /** A relation by its parts; one that is not there is named as if it were to be created. */
@@ -130,24 +116,45 @@ export function rangeObject(run: Run, name: RangeVar): NamedObject | undefined {
 }
 
 /**
- * [database, schema, name] of a function, type or operator; unqualified, where the path finds one. One that is found
- * in no schema of the path is pg_catalog's, but with `mayBeAbsent` (IF EXISTS), where it would be made.
+ * [database, schema, name] of an object other than a relation; unqualified, where the path finds one of its kind. One
+ * that is found in no schema of the path is pg_catalog's, but with `mayBeAbsent` (IF EXISTS), where it would be made.
+ * Which one is meant may hang on the types of arguments: with more than one of that name it is not known.
  */
 export function schemaObject(
   run: Run,
+  kind: ObjectKind,
   parts: readonly string[],
   mayBeAbsent = false,
 ): readonly string[] {
   const { catalog, database, searchPath } = run.context;
   const name = parts.at(-1) ?? '';
   if (parts.length > 1) return [database, ...parts.slice(-2)];
-  const schemas = new Set([
-    ...catalog.functionSchemas(name),
-    ...catalog.typeSchemas(name),
-    ...catalog.operatorSchemas(name),
-  ]);
-  const schema =
-    searchPath.find((candidate) => schemas.has(candidate)) ??
-    (mayBeAbsent ? creationSchema(run) : 'pg_catalog');
+  if (searchPath.length === 0) {
+    run.unknown(`${name} is looked up by a search_path that is not known`);
+    return [database, name];
+  }
+  const schemas = new Set(schemasOf(catalog, kind, name));
+  if (catalog.isBuiltin(kind, name)) schemas.add('pg_catalog');
+  run.budget.search(searchPath.length + schemas.size);
+  const [found, ...others] = searchPath.filter((schema) => schemas.has(schema));
+  // A type is the first of its name; of those that a text drops, its catalog goes on to tell.
+  const isFirst = kind === 'type' && catalog.mayHold === undefined;
+  if (others.length > 0 && !isFirst) {
+    run.unknown(`${name} may be that of schema ${[found, ...others].join(' or ')}`);
+  }
+  const schema = found ?? (mayBeAbsent ? creationSchema(run) : 'pg_catalog');
   return schema === undefined ? [database, name] : [database, schema, name];
+}
+
+function schemasOf(catalog: Catalog, kind: ObjectKind, name: string): readonly string[] {
+  switch (kind) {
+    case 'function':
+      return catalog.functionSchemas(name);
+    case 'operator':
+      return catalog.operatorSchemas(name);
+    case 'type':
+      return catalog.typeSchemas(name);
+    default:
+      return catalog.otherSchemas(kind, name);
+  }
 }

@@ -1,5 +1,6 @@
 import { bodyOf, catalogType, literalString, type Node, nameParts } from './ast.ts';
 import type { CatalogRelation } from './catalog.ts';
+import { isCertainName } from './encoding.ts';
 import { relationResource, resolveRelation } from './names.ts';
 import type { Run } from './run.ts';
 
@@ -39,6 +40,7 @@ function named(
   late: boolean,
 ): readonly CatalogRelation[] | undefined {
   const text = literalString(unwrapRegclass(node));
+  if (text !== undefined && !isCertainName(run, text)) return [];
   const parts = text === undefined ? undefined : parseIdentifier(text);
   if (parts === undefined || parts.length > 3) return undefined;
   const [relname, schemaname, catalogname] = [...parts].reverse();

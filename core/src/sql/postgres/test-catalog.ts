@@ -31,10 +31,16 @@ export interface TestCatalog {
   readonly operators?: Readonly<Record<string, readonly string[]>>;
   readonly types?: Readonly<Record<string, readonly string[]>>;
   readonly plainTypes?: Readonly<Record<string, readonly string[]>>;
+  /** Kind and name (`collation c`) → schemas. */
+  readonly others?: Readonly<Record<string, readonly string[]>>;
+  /** Kind and name. */
+  readonly builtins?: readonly string[];
   readonly castTypes?: readonly number[];
   /** Domain OID → base type. */
   readonly domains?: Readonly<Record<number, number>>;
   readonly eventTriggers?: boolean;
+  readonly isUtf8?: boolean;
+  readonly schemaDefaults?: boolean;
 }
 
 /** A Catalog made from a literal description, for tests. OIDs count up from 20000 in the order given. */
@@ -96,6 +102,8 @@ export function catalogOf(description: TestCatalog): Catalog {
     tempSchema: undefined,
     isPrivate: false,
     hasEventTriggers: description.eventTriggers ?? false,
+    isUtf8: description.isUtf8 ?? true,
+    hasSchemaDefaults: description.schemaDefaults ?? false,
     relationByOid: (oid) => byOid.get(oid),
     relations: () => relations,
     relation: (schema, name) => byName.get(`${schema}.${name}`),
@@ -103,6 +111,8 @@ export function catalogOf(description: TestCatalog): Catalog {
     operatorSchemas: (name) => description.operators?.[name] ?? [],
     typeSchemas: (name) => description.types?.[name] ?? description.plainTypes?.[name] ?? [],
     plainTypeSchemas: (name) => description.plainTypes?.[name] ?? [],
+    otherSchemas: (kind, name) => description.others?.[`${kind} ${name}`] ?? [],
+    isBuiltin: (kind, name) => description.builtins?.includes(`${kind} ${name}`) ?? false,
     hasUserCast: (typeOid) => description.castTypes?.includes(typeOid) ?? false,
     baseType: (typeOid) => description.domains?.[typeOid] ?? typeOid,
   };

@@ -167,6 +167,27 @@ describe('names that mean another thing afterwards', () => {
     expect(unknownReasons('create schema late; create table t (a int)', shop)).not.toEqual([]);
   });
 
+  test('but not where its maker may not be able to use it', () => {
+    const privileges = 'alter default privileges revoke usage on schemas from app';
+    const text = 'create schema late; create table t (a int)';
+    const context = { ...session, pathSetting: ['late', '$user', 'public'] };
+    const withDefaults = {
+      ...context,
+      catalog: { ...context.catalog, hasSchemaDefaults: true },
+    };
+    expect(unknownReasons(text, withDefaults)).not.toEqual([]);
+    expect(unknownReasons(`${privileges}; ${text}`, context)).not.toEqual([]);
+    expect(
+      unknownReasons(
+        `create schema late; ${privileges}; set search_path = late, public; select id from contacts`,
+        session,
+      ),
+    ).not.toEqual([]);
+    // Those of other kinds have no part in how names resolve.
+    const others = 'alter default privileges revoke all on tables from app';
+    expect(lastOf(`${others}; ${text}`, context)).toEqual(['Create late.t']);
+  });
+
   test('a temporary schema that the path begins with need not be there yet', () => {
     const context = { ...session, pathSetting: ['pg_temp', 'public'] };
     expect(lastOf('create table t (a int)', context)).toEqual(['Create pg_temp.t']);
@@ -187,6 +208,36 @@ describe('search paths as PostgreSQL takes them', () => {
   test('a name in it is cut to 63 bytes', () => {
     const text = `set search_path to '${long}and more', public; create table t (a int)`;
     expect(lastOf(text, context)).toEqual([`Create ${long}.t`]);
+  });
+
+  test.each([
+    'set search_path = pg_toast, public',
+    'set search_path = pg_temp_7, public',
+    `set search_path = ${Array.from({ length: 65 }, (_, index) => `n${index}`).join(', ')}, public`,
+    `select set_config('search_path', '${'public,'.repeat(3000)}public', false)`,
+  ])('one that is not known is not followed: %.60s', (set) => {
+    expect(unknownReasons(`${set}; select id from contacts`, session)).not.toEqual([]);
+  });
+
+  test('a name in it counts once', () => {
+    const set = `set search_path = ${'public, '.repeat(200)}public`;
+    expect(unknownReasons(`${set}; select id from contacts`, session)).toEqual([]);
+  });
+
+  test('with one that is not known nothing unqualified resolves', () => {
+    const unknown = { ...session, searchPath: [] };
+    for (const text of [
+      'select id from contacts',
+      'select 1 + 1',
+      'select lower($1)',
+      'select $1::date',
+      'drop function f()',
+      'create table t (a int)',
+    ]) {
+      expect([text, unknownReasons(text, { ...unknown, pathSetting: [] })]).not.toEqual([text, []]);
+    }
+    const qualified = 'select pg_catalog.lower(id::pg_catalog.text) from public.contacts';
+    expect(unknownReasons(qualified, unknown)).toEqual([]);
   });
 
   test.each(['pg_catalog', 'information_schema'])('what is made in %s is Unknown', (schema) => {

@@ -1,7 +1,8 @@
 import type { CreateSchemaStmt } from 'libpg-query';
 import { bodyOf, literalString, type Node, nameParts } from './ast.ts';
+import { isAscii } from './encoding.ts';
 import type { AnalyzeContext } from './run.ts';
-import { splitIdentifiers, truncate } from './search-path.ts';
+import { isReserved, maxPathNames, splitIdentifiers, truncate } from './search-path.ts';
 import type { TextCatalog } from './text-catalog.ts';
 
 /** What unqualified names are looked up by. */
@@ -20,11 +21,13 @@ export function followSetPath(
 ): NamePath | undefined {
   const pathSetting = namesSet(node);
   if (pathSetting === undefined) return undefined;
+  if (!text.current.isUtf8 && !pathSetting.every(isAscii)) return undefined;
+  text.budget.search(pathSetting.length * pathSetting.length);
   const searchPath: string[] = [];
   for (const name of pathSetting) {
     const schema = name === '$user' ? path.currentUser : name;
     // The temporary schema may come into being at any time.
-    if (schema.startsWith('pg_temp')) return undefined;
+    if (isReserved(schema)) return undefined;
     if (searchPath.includes(schema)) continue;
     if (usable.has(schema) || text.isNewSchema(schema)) searchPath.push(schema);
     else if (text.hasSchema(schema)) return undefined;
@@ -43,7 +46,8 @@ function namesSet(node: Node): readonly string[] | undefined {
     }
     const names = (set.args ?? []).map((arg) => bodyOf(arg, 'A_Const')?.sval);
     if (names.some((name) => name === undefined)) return undefined;
-    return names.map((name) => truncate(name?.sval ?? ''));
+    const distinct = new Set(names.map((name) => truncate(name?.sval ?? '')));
+    return distinct.size > maxPathNames ? undefined : [...distinct];
   }
   const { targetList = [], ...select } = bodyOf(node, 'SelectStmt') ?? {};
   const others = Object.keys(select).filter((key) => key !== 'limitOption' && key !== 'op');
@@ -61,7 +65,7 @@ function namesSet(node: Node): readonly string[] | undefined {
 
 /**
  * The path after CREATE SCHEMA: one that the setting names already comes into it now. Undefined where the setting
- * is not known.
+ * is not known, and where its maker may not be able to use the schema.
  */
 export function followSchema(
   body: CreateSchemaStmt,
@@ -73,8 +77,10 @@ export function followSchema(
     return undefined;
   }
   if (text.hasSchema(schemaname)) return if_not_exists === true ? path : undefined;
+  if (text.current.hasSchemaDefaults) return undefined;
   const { pathSetting, searchPath, currentUser } = path;
   if (pathSetting === undefined || pathSetting.includes('pg_temp')) return undefined;
+  text.budget.search(pathSetting.length * searchPath.length);
   text.addSchema(schemaname);
   const named = pathSetting.map((name) => (name === '$user' ? currentUser : name));
   if (!named.includes(schemaname)) return path;

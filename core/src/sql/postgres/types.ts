@@ -162,6 +162,9 @@ function isPlain(run: Run, schema: string | undefined, name: string): boolean {
   return found !== undefined && plain.includes(found) && !isBuiltinType(name);
 }
 
+/** What is named for a schema where the path cannot be read: it may lead anywhere. */
+const anySchema = '(any)';
+
 /**
  * Where somebody's object of that name would be found instead of pg_catalog's: the first schema of the
  * search path among `schemas`, which have one; with an explicit `schema`, only that.
@@ -171,9 +174,12 @@ export function userSchema(
   schema: string | undefined,
   schemas: readonly string[],
 ): string | undefined {
+  const { searchPath } = run.context;
+  if (schema === undefined && searchPath.length === 0) return anySchema;
   if (schemas.length === 0) return undefined;
   if (schema !== undefined) return schemas.includes(schema) ? schema : undefined;
-  return run.context.searchPath.find((candidate) => schemas.includes(candidate));
+  run.budget.search(searchPath.length * schemas.length);
+  return searchPath.find((candidate) => schemas.includes(candidate));
 }
 
 const castProbes = new WeakMap<object, boolean>();

@@ -84,7 +84,7 @@ export const utilityHandlers: StatementHandlers = {
     run.visit(call);
     const parts = nameParts(call.funcname);
     analyzeEach(run, newScope(undefined), call.args);
-    run.findings.add('Call', schemaObject(run, parts), {
+    run.findings.add('Call', schemaObject(run, 'function', parts), {
       reason: `procedure ${parts.join('.')} is not analyzed`,
     });
     run.findings.functions.add(parts.join('.'));
@@ -133,6 +133,8 @@ export const utilityHandlers: StatementHandlers = {
     run.ignore(body.action);
     const verb: Verb = body.action?.is_grant === true ? 'Grant' : 'Revoke';
     run.findings.add(verb, [run.context.database]);
+    // They decide whether whoever makes a schema may use it, and so what names lead to.
+    if (body.action?.objtype === 'OBJECT_SCHEMA') run.effects = { ...run.effects, catalog: true };
     return undefined;
   },
 };

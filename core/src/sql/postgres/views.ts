@@ -3,6 +3,7 @@ import { bodyOf } from './ast.ts';
 import { expandBeneath } from './beneath.ts';
 import { checkCaps } from './caps.ts';
 import type { Catalog, CatalogRelation } from './catalog.ts';
+import { checkNames } from './encoding.ts';
 import type { OpenOperation } from './findings.ts';
 import { type ParseOutcome, parserReady, parseSql } from './parser.ts';
 import { Run } from './run.ts';
@@ -66,6 +67,7 @@ function analyzeDefinition(run: Run, relation: CatalogRelation): ViewAnalysis {
   inner.visit(select);
   const fields = analyzeSelect(inner, select, undefined);
   inner.sweep(select);
+  checkNames(inner, parsed.statements[0]?.stmt);
   expandBeneath(inner);
   return describe(inner, relation, fields);
 }

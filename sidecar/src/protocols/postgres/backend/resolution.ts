@@ -16,7 +16,7 @@ import {
   sessionStateQuery,
 } from '@chaperone/core/sql/postgres/catalog-query.ts';
 import { compileCatalog } from '@chaperone/core/sql/postgres/compile-catalog.ts';
-import { effectiveSearchPath, splitIdentifiers } from '@chaperone/core/sql/postgres/search-path.ts';
+import { namePath } from '@chaperone/core/sql/postgres/search-path.ts';
 import type { Clock, Timer } from '@chaperone/runtime/clock.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import type { SessionState } from '../session-state.ts';
@@ -89,19 +89,14 @@ export class Resolution {
   start(session: SessionState, done: () => void): void {
     this.#session = session;
     const known = this.#options.catalogs.get(this.#options.targetUid, this.#options.database);
+    const ready = (): void => {
+      this.#checked = false;
+      done();
+    };
     if (known !== undefined && !this.#isOld(known)) {
-      this.#read([sessionStateQuery], 'Sync', ([state]) => {
-        this.#state = readSessionState(text(state));
-        this.#catalog = known.catalog;
-        this.#changed();
-        done();
-      });
-    } else {
-      this.#readAll(() => {
-        this.#checked = false;
-        done();
-      });
-    }
+      this.#catalog = known.catalog;
+      this.#readNames(ready);
+    } else this.#readAll(ready);
   }
 
   /**
@@ -130,7 +125,7 @@ export class Resolution {
     } else if (known !== undefined && this.#own === undefined && !this.#isOld(known)) {
       // Another session has read it anew; where this one's names lead may have changed with it.
       this.#catalog = known.catalog;
-      this.#readState(() => this.#changed());
+      this.#readNames(() => {});
       return false;
     }
     this.#revalidate();
@@ -158,7 +153,7 @@ export class Resolution {
     if (!midPipeline && !inBlock) {
       // The session's own catalog stays as long as the catalog did: its temporary objects hide others.
       if (catalogDirty) this.#readAll(() => {});
-      else this.#readState(() => this.#changed());
+      else this.#readNames(() => {});
       return;
     }
     const ending = midPipeline ? 'Flush' : 'Sync';
@@ -191,6 +186,18 @@ export class Resolution {
   #readState(done: () => void, ending: 'Sync' | 'Flush' = 'Sync'): void {
     this.#read([sessionStateQuery], ending, ([state]) => {
       this.#state = readSessionState(text(state));
+      done();
+    });
+  }
+
+  /** The session's state, and the catalog where that does not hold a schema of the path that is there by now. */
+  #readNames(done: () => void): void {
+    this.#readState(() => {
+      if (namePath(this.#state!, this.#catalog!).isStale) {
+        this.#readAll(done);
+        return;
+      }
+      this.#changed();
       done();
     });
   }
@@ -251,10 +258,8 @@ export class Resolution {
 
   #changed(): void {
     const state = this.#state!;
-    // With a path that cannot be read only qualified names resolve.
-    const path = effectiveSearchPath(state) ?? [];
-    const setting = splitIdentifiers(state.searchPath);
-    this.#options.changed(this.#catalog!, state.currentUser, path, setting);
+    const { searchPath, pathSetting } = namePath(state, this.#catalog!);
+    this.#options.changed(this.#catalog!, state.currentUser, searchPath, pathSetting);
   }
 
   #read(

@@ -3,6 +3,7 @@
  * database, role and search path (decisions 3), shared by all sessions for which these are the same. Within
  * it, a text is looked up as it stands, then by its normal form; it is parsed on a double miss only.
  */
+import { hash } from 'node:crypto';
 import type { OperationDecided } from '@chaperone/core/events/types.ts';
 import type { TargetPolicy } from '@chaperone/core/policy/compile.ts';
 import { decide, observedPermit } from '@chaperone/core/policy/decide.ts';
@@ -228,14 +229,15 @@ export class DecisionContexts {
       this.#policyIds.set(key.policy, policyId);
       this.#supersede(key.policy);
     }
-    const id = JSON.stringify([
+    const all = [
       policyId,
       key.catalog.version,
       key.database,
       key.currentUser,
       key.searchPath,
       key.pathSetting,
-    ]);
+    ];
+    const id = hash('sha256', JSON.stringify(all), 'base64');
     const context =
       this.#contexts.get(id) ?? new DecisionContext(key, this.#fingerprint, this.#budget);
     this.#contexts.delete(id);
@@ -278,6 +280,8 @@ export function emptyContext(view: PolicyView, database: string): DecisionContex
     tempSchema: undefined,
     isPrivate: true,
     hasEventTriggers: false,
+    isUtf8: false,
+    hasSchemaDefaults: true,
     relationByOid: () => undefined,
     relation: () => undefined,
     relations: () => [],
@@ -285,6 +289,8 @@ export function emptyContext(view: PolicyView, database: string): DecisionContex
     operatorSchemas: () => [],
     typeSchemas: () => [],
     plainTypeSchemas: () => [],
+    otherSchemas: () => [],
+    isBuiltin: () => true,
     hasUserCast: () => true,
     baseType: (typeOid) => typeOid,
   };
