@@ -31,7 +31,14 @@ const resources = [
     },
   ]),
   masking('ssn', {
-    columns: ['shop', ...others].map((name) => `${name}.public.*.ssn`),
+    columns: [
+      'shop.public.customers.ssn',
+      'shop.public.people.ssn',
+      'shop.public.toasted.ssn',
+      'latin1.public.people.ssn',
+      'sql_ascii.public.people.ssn',
+      `latin1_long.public.${accented}.ssn`,
+    ],
     transform: { type: 'Redact' },
   }),
   identity('other'),
@@ -255,6 +262,7 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
       attacker.end();
     });
 
+    // The server itself does not say it.
     test('SQL_ASCII: a catalog that is not UTF-8 is not read', async () => {
       await create('sql_ascii_odd', 'SQL_ASCII');
       // "é" as LATIN1 has it.
@@ -262,7 +270,7 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
         'sql_ascii_odd',
         `DO $$ BEGIN EXECUTE 'CREATE TABLE "' || chr(233) || '" (ssn text)'; END $$`,
       );
-      await expect(login('sql_ascii_odd')).rejects.toThrow();
+      await expect(login('sql_ascii_odd')).rejects.toThrow('could not be read');
     });
   });
 });
