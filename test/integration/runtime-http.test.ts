@@ -3,7 +3,6 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { zstdDecompressSync } from 'node:zlib';
 import { manualClock, systemClock } from '@chaperone/runtime/clock.ts';
 import { HttpClient } from '@chaperone/runtime/http/client.ts';
 import { startOpsServer } from '@chaperone/runtime/http/ops-server.ts';
@@ -106,7 +105,7 @@ describe('httpTransport', () => {
     const url = await serve(
       async (request, response) => {
         const { authorization, 'content-type': type } = request.headers;
-        const frames = zstdDecompressSync(await readAll(request));
+        const frames = await readAll(request);
         seen = [request.method, request.url, authorization, type, frames];
         response.end('{"acknowledged":2}');
       },

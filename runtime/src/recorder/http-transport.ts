@@ -8,9 +8,24 @@ import { ShipRefused, type ShipTransport } from './transport.ts';
 
 const zstd = promisify(zstdCompress);
 
-/** At its fastest level zstd takes an eighth of gzip's time here, for a smaller body. */
-const compress = (body: Uint8Array): Promise<Buffer> =>
-  zstd(body, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+/**
+ * A compressor takes a mebibyte and a half for as long as it works, whatever it is given; most bodies of sessions that
+ * come and go are a few events.
+ */
+const leastCompressedBytes = 8 * 1024;
+
+/** The body, and the headers that say what it is. */
+async function encoded(
+  type: string,
+  content: Uint8Array,
+): Promise<Required<Pick<HttpRequest, 'headers' | 'body'>>> {
+  if (content.length < leastCompressedBytes) {
+    return { headers: { 'content-type': type }, body: content };
+  }
+  // At its fastest level zstd takes an eighth of gzip's time here, for a smaller body.
+  const body = await zstd(content, { params: { [constants.ZSTD_c_compressionLevel]: 1 } });
+  return { headers: { 'content-type': type, 'content-encoding': 'zstd' }, body };
+}
 
 export interface HttpTransportOptions {
   /** The collector: see HttpClientOptions.baseUrl. */
@@ -55,8 +70,7 @@ export function httpTransport(options: HttpTransportOptions): ShipTransport & { 
       const response = await send({
         method: 'POST',
         path: `/v1/sessions/${events.session}/events`,
-        headers: { 'content-type': framesMediaType, 'content-encoding': 'zstd' },
-        body: await compress(events.frames()),
+        ...(await encoded(framesMediaType, events.frames())),
         signal,
       });
       return readAcknowledgement(response.body.toString('utf8'));
@@ -74,8 +88,7 @@ export function httpTransport(options: HttpTransportOptions): ShipTransport & { 
       await send({
         method: 'PUT',
         path: `/v1/snapshots/${digest}`,
-        headers: { 'content-type': 'application/json', 'content-encoding': 'zstd' },
-        body: await compress(content),
+        ...(await encoded('application/json', content)),
         signal,
       });
     },
