@@ -120,7 +120,7 @@ const selectShapes: Readonly<Record<string, (sql: string) => Step[]>> = {
   'behind what its text changes': (sql) =>
     undone(
       query(
-        `SET search_path = public; ALTER TABLE archive ADD COLUMN made int, ALTER COLUMN label DROP NOT NULL; ${sql}`,
+        `SET search_path = public; ALTER TABLE archive ENABLE ROW LEVEL SECURITY, ALTER COLUMN label DROP NOT NULL; ${sql}`,
       ),
     ),
   'in what its text makes': (sql) =>

@@ -61,11 +61,11 @@ function follow(place: Place, oid: number, command: AlterTableCmd, lost: Lost): 
       const added = bodyOf(def, 'ColumnDef')?.colname;
       const stands = relation.columns.some((one) => one.name === added);
       if (stands) return missing_ok === true;
-      return !isRead(place, relation) && addColumn(place, oid, def);
+      return !isRead(place, relation, hasDefinition) && addColumn(place, oid, def);
     }
     case 'AT_DropColumn':
       if (column === undefined) return missing_ok === true;
-      if (isRead(place, relation)) return false;
+      if (isRead(place, relation, hasDefinition)) return false;
       // Which of its indexes and sequences are of this column is not told.
       loseParts(place, relation, lost);
       text.change(oid, { columns: relation.columns.filter((one) => one !== column) });
@@ -121,13 +121,18 @@ const partKinds: ReadonlySet<string> = new Set(['i', 'I', 'S']);
  * Whether a view reads it. Its definition was printed for the columns of then: by the names that they had, which may soon
  * be those of others, and in lists of names for them in their order.
  */
-function isRead({ text }: Place, { dependents }: CatalogRelation): boolean {
+function isRead({ text }: Place, { dependents }: CatalogRelation, isMeant = isView): boolean {
   text.budget.search(dependents.length);
   return dependents.some((oid) => {
-    const kind = text.relationByOid(oid)?.kind;
-    return kind === 'v' || kind === 'm';
+    const dependent = text.relationByOid(oid);
+    return dependent !== undefined && isMeant(dependent);
   });
 }
+
+const isView = ({ kind }: CatalogRelation): boolean => kind === 'v' || kind === 'm';
+
+/** Not one of the text's own, which nothing is read through. */
+const hasDefinition = (relation: CatalogRelation): boolean => isView(relation) && relation.oid > 0;
 
 /** Of what the catalog holds names that may be others afterwards. */
 const renamed: ReadonlySet<string> = new Set(['r', 'i', 'S']);

@@ -37,6 +37,7 @@ export function followDrop(place: Place, body: DropStmt): boolean {
 /** The relation with its indexes and sequences, which PostgreSQL drops with it, and what CASCADE takes along. */
 function drop({ text }: Place, relation: CatalogRelation, cascade: boolean): boolean {
   const waiting = [relation.oid];
+  const doubted = new Set<number>();
   for (let oid = waiting.pop(); oid !== undefined; oid = waiting.pop()) {
     const next = text.relationByOid(oid);
     if (next === undefined) continue;
@@ -47,10 +48,11 @@ function drop({ text }: Place, relation: CatalogRelation, cascade: boolean): boo
       const dependentKind = text.relationByOid(other)?.kind ?? '';
       // Without CASCADE only its own sequences can be left of what hangs on it.
       if (cascade ? droppedWhole.has(dependentKind) : dependentKind === 'S') waiting.push(other);
+      // A view of this text's own may have the sequence's name as a mere text: it stands then, and hides another.
+      if (other < 0 && (kind === 'S' || doubted.has(oid))) doubted.add(other);
     }
     text.drop(next);
-    // What a view hangs on that this text has made is claimed, not read: it may stand, and hide another.
-    if (oid < 0 && oid !== relation.oid && (kind === 'v' || kind === 'm')) text.doubt(next);
+    if (doubted.has(oid)) text.doubt(next);
   }
   return true;
 }

@@ -43,6 +43,13 @@ describe('columns of what a view reads', () => {
     expect(unknownReasons(`${change}; select b from free`, context)).toEqual([]);
   });
 
+  test('those of what only a view of the text’s own reads are followed', () => {
+    const text =
+      'create view o as select a from free; alter table free add column c int; select * from free';
+    expect(lastOf(text)).toEqual(['Select free (a b c)']);
+    expect(unknownReasons(text, context)).toEqual([]);
+  });
+
   test('those of another table are followed', () => {
     const text = 'alter table free drop column a, add column c int; select * from free';
     expect(lastOf(text)).toEqual(['Select free (b c)']);
@@ -65,6 +72,13 @@ describe('a name that CASCADE uncovers', () => {
     const text = `create table public.made (x text);
       create view z.made as select b as x, nextval('ids'::text) as n from free; ${then}`;
     expect(lastOf(text).join()).toContain('Unknown');
+  });
+
+  test('of a view that the text has made over a table, it is free', () => {
+    const text =
+      'create view z.made as select b from free; drop table free cascade; create table z.made (x int); select x from made';
+    expect(lastOf(text)).toEqual(['Select z.made (x)']);
+    expect(unknownReasons(text, context)).toEqual([]);
   });
 
   test('what is not followed may take views of views along', () => {
