@@ -66,8 +66,8 @@ export interface CatalogDocument {
 export interface SystemDocument {
   readonly relations: readonly RelationRow[];
   readonly domains: readonly DomainRow[];
-  /** By kind: the names in pg_catalog. */
-  readonly builtins: readonly (readonly [ObjectKind, readonly string[]])[];
+  /** By kind: the names in pg_catalog, with a space between. */
+  readonly builtins: readonly (readonly [ObjectKind, string])[];
 }
 
 /** What the names of a session's next statement resolve by. */
@@ -157,7 +157,7 @@ const catalogForm: Readonly<Record<keyof CatalogDocument | 'format', Check>> = {
 const systemForm: Readonly<Record<keyof SystemDocument, Check>> = {
   relations,
   domains,
-  builtins: listOf(row(isString, listOf(isString))),
+  builtins: listOf(row(isString, isString)),
 };
 
 function parse<T>(what: string, json: string, form: Readonly<Record<string, Check>>): T {

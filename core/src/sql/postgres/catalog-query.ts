@@ -158,17 +158,14 @@ const objectKinds: Readonly<Record<ObjectKind, readonly [catalog: string, prefix
   ...otherKinds,
 };
 
-/** A JSON array of [kind, names] of what initdb made in pg_catalog. */
+/** A JSON array of [kind, names] of what initdb made in pg_catalog; no name has a space. */
 const builtins = array(
   ...Object.entries(objectKinds).map(([kind, [catalog, prefix]]) =>
     array(
       `'${kind}'`,
-      list(
-        'x.name',
-        'x.name',
-        `(SELECT DISTINCT o.${prefix}name AS name FROM pg_catalog.${catalog} AS o
-          WHERE o.oid ${lt} ${firstUserOid} AND o.${prefix}namespace ${eq} ${catalogOid.schema}) AS x`,
-      ),
+      `(SELECT COALESCE(pg_catalog.string_agg(x.name::pg_catalog.text, ' '::pg_catalog.text ORDER BY x.name), ''::pg_catalog.text)
+        FROM (SELECT DISTINCT o.${prefix}name AS name FROM pg_catalog.${catalog} AS o
+          WHERE o.oid ${lt} ${firstUserOid} AND o.${prefix}namespace ${eq} ${catalogOid.schema}) AS x)`,
     ),
   ),
 );

@@ -6,8 +6,8 @@ const system = {
   relations: [[1259, 'pg_catalog', 'pg_class', 'r', false, [[1, 'oid', 26]], null]],
   domains: [[13000, 1043, false]],
   builtins: [
-    ['function', ['lower', 'upper']],
-    ['collation', ['C']],
+    ['function', 'lower upper'],
+    ['collation', 'C'],
   ],
 };
 

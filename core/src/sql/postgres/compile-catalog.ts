@@ -109,7 +109,9 @@ function systemPart(json: string): SystemPart {
       relations,
       byName: indexByName(relations.values()),
       domains: readDomains(document.domains),
-      builtins: new Map(document.builtins.map(([kind, names]) => [kind, new Set(names)])),
+      builtins: new Map(
+        document.builtins.map(([kind, names]) => [kind, new Set(names.split(' '))]),
+      ),
     };
     if (systemParts.size >= maxSystemParts) {
       systemParts.delete(systemParts.keys().next().value as string);
