@@ -3,7 +3,6 @@ import type { Refusal } from '@chaperone/core/policy/types.ts';
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import * as write from '../messages/frontend-writer.ts';
 import type { DecidedStatement } from './decision-context.ts';
-import { reservedPrefix } from './refusals.ts';
 
 /** It changes rows, and a rule says how many at most. */
 export function isBoundedWrite({
@@ -44,22 +43,22 @@ export function uncountable(decided: readonly DecidedStatement[]): Refusal {
   };
 }
 
-/** A simple Query as messages of the extended protocol, up to the Sync that would commit it. */
+/**
+ * A simple Query as messages of the extended protocol, up to the Sync that would commit it. Without names, of which a
+ * simple Query drops the client's, nothing has to be closed: not in the middle of COPY data, and not after an error.
+ */
 export function asPipeline(text: string): readonly Buffer[] {
-  const name = `${reservedPrefix}write`;
   return [
-    write.parse(name, text, []),
+    write.parse('', text, []),
     write.bind({
-      portal: name,
-      statement: name,
+      portal: '',
+      statement: '',
       parameterFormats: [],
       parameters: [],
       resultFormats: [],
     }),
-    write.describe('Portal', name),
-    write.execute(name, 0),
-    write.close('Portal', name),
-    write.close('Statement', name),
+    write.describe('Portal', ''),
+    write.execute('', 0),
     write.flush,
   ];
 }

@@ -1,3 +1,4 @@
+import * as write from '../messages/frontend-writer.ts';
 import type { Flow, Taken } from './flow.ts';
 
 /** The client's side of COPY … FROM STDIN: data passes while the backend takes it. */
@@ -20,7 +21,11 @@ export class CopyData {
   finish(at: number, end: number): Taken {
     const { state, queue } = this.#flow;
     if (!state.copyIn && state.inflight.length > 0) return this.#flow.wait();
-    if (state.copyIn) queue.pass(at, end);
+    if (state.copyIn) {
+      queue.pass(at, end);
+      // The Flush that was sent before the data went by unheeded.
+      if (this.#flow.owesSync) queue.insert(write.flush);
+    }
     state.copyIn = false;
     return 'Done';
   }

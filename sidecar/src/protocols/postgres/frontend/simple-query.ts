@@ -146,7 +146,8 @@ export class SimpleQuery {
     queue.record();
     for (const message of asPipeline(text)) queue.insert(message);
     queue.skip(at, end);
-    const { inflight } = state;
+    const { inflight, portals } = state;
+    portals.delete('');
     const silent = { silent: true, barrier: true };
     inflight.push({ kind: 'Parse', ...silent });
     inflight.push({ kind: 'Bind', ...silent });
@@ -159,8 +160,6 @@ export class SimpleQuery {
       maxRowsChanged: only.limits.rowsPerStatement!.max,
       barrier: true,
     });
-    inflight.push({ kind: 'Close', ...silent });
-    inflight.push({ kind: 'Close', ...silent });
     this.#flow.owesSync = true;
     return 'Done';
   }
