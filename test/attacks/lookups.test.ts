@@ -78,39 +78,38 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
   afterAll(() => lab.stop());
 
   test('the temporary objects of another session', async () => {
-    const [first, second] = [await lab.attacker(), await lab.attacker()];
-    await prepare(first, ['CREATE TEMP VIEW tv AS SELECT id, ssn FROM customers']);
+    const attacker = await lab.attacker();
+    await lab.behind('CREATE TEMP VIEW tv AS SELECT id, ssn FROM customers');
     const [[temporary]] = (await lab.behind(
       "SELECT n.nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE c.relname = 'tv'",
     )) as [[string]];
-    await prepare(second, [
+    await prepare(attacker, [
       'CREATE TABLE public.tv (id int, ssn text)',
       `SET search_path = ${temporary}, public`,
     ]);
-    await run(second, [
+    await run(attacker, [
       `${value} tv WHERE id = ${canaryId}`,
       `${value} customers WHERE id = ${canaryId}`,
       `SET search_path = ${temporary}, public; ${value} tv WHERE id = ${canaryId}`,
     ]);
-    expect(leaks(second.seen)).toEqual([]);
+    expect(leaks(attacker.seen)).toEqual([]);
     // Qualified names are what they were, and so are all others by another path.
-    await prepare(second, ['SELECT name FROM public.people', 'SET search_path = public']);
-    await prepare(second, ['SELECT name FROM people', 'DROP TABLE public.tv']);
+    await prepare(attacker, ['SELECT name FROM public.people', 'SET search_path = public']);
+    await prepare(attacker, ['SELECT name FROM people', 'DROP TABLE public.tv']);
   });
 
   test('functions in the temporary schema of another session', async () => {
-    const [first, second] = [await lab.attacker(), await lab.attacker()];
-    // As if it had been made there before: its code would be refused today.
-    await prepare(first, ['CREATE TEMP TABLE here (a int)']);
+    const attacker = await lab.attacker();
+    await lab.behind('CREATE TEMP TABLE here (a int)');
     const [[temporary]] = (await lab.behind(
       "SELECT n.nspname FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid WHERE c.relname = 'here'",
     )) as [[string]];
     await lab.behind(
       `CREATE FUNCTION ${temporary}.lower(text) RETURNS text LANGUAGE sql AS 'SELECT ssn FROM public.customers WHERE id = ${canaryId}'`,
     );
-    await prepare(second, [`SET search_path = ${temporary}, pg_catalog, public`]);
-    await run(second, ["SELECT lower('x'::text)", "SELECT public.lower('x')"]);
-    expect(leaks(second.seen)).toEqual([]);
+    await prepare(attacker, [`SET search_path = ${temporary}, pg_catalog, public`]);
+    await run(attacker, ["SELECT lower('x'::text)", "SELECT public.lower('x')"]);
+    expect(leaks(attacker.seen)).toEqual([]);
     await lab.behind(`DROP FUNCTION ${temporary}.lower(text)`);
   });
 
