@@ -27,7 +27,7 @@ import { Frontend } from './frontend/frontend.ts';
 import { reservedPrefix } from './frontend/refusals.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWhenWritten, endWith } from './handshake/end-with.ts';
-import { flush, parse, terminate as terminateMessage } from './messages/frontend-writer.ts';
+import { flush, parse, sync, terminate as terminateMessage } from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
 import { cutBy, mayHear } from './newer-policy.ts';
 import { readReusing } from './read-reusing.ts';
@@ -474,12 +474,12 @@ export class PostgresSession {
           sqlstate: '54000',
         };
       },
-      failBackend: () => {
+      failBackend: (ending) => {
         const refused = `${reservedPrefix}refused`;
         this.#state.inflight.push({ kind: 'Refused', replacement: Buffer.alloc(0), barrier: true });
-        this.#frontend.inject(
-          Buffer.concat([parse(refused, `Undone by Chaperone: session ${recorder.id}`, []), flush]),
-        );
+        if (ending === 'Sync') this.#state.inflight.push({ kind: 'Sync', barrier: true });
+        const failing = parse(refused, `Undone by Chaperone: session ${recorder.id}`, []);
+        this.#frontend.inject(Buffer.concat([failing, ending === 'Sync' ? sync : flush]));
       },
       cancelBackend: () => this.#cancel.cancel(),
       settled: () => {

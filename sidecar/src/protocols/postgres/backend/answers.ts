@@ -149,26 +149,18 @@ export class Answers {
       execution.cut ??= this.#flow.events.overWritten(run, run.rows);
     }
     const { cut } = execution;
-    if (cut !== undefined && expectation.maxRowsChanged !== undefined) {
-      if (!this.#flow.silentUntilReady) this.#flow.output.insert(cut.error, end);
-      this.#flow.state.inflight.shift();
-      this.#flow.complete(execution, [run], 'Cut');
-      this.#flow.events.failBackend();
-      return;
-    }
     if (cut !== undefined) {
       // It ended before the cancellation reached it: the client is told all the same, and hears nothing
       // more until the Sync that it sent, or will send.
       if (!this.#flow.silentUntilReady) this.#flow.output.insert(cut.error, end);
       this.#flow.silentUntilReady = true;
-      this.#skipToSync();
     } else {
       this.#flow.pass(at, end);
       if (execution.recordResults && !this.#flow.silentUntilReady) {
         this.#flow.events.recordResult(execution, view.subarray(at, end));
       }
     }
-    if (this.#flow.state.inflight.first === expectation) this.#flow.state.inflight.shift();
+    this.#flow.state.inflight.shift();
     if (endsTransaction(run)) {
       // They take effect at once: what follows in the pipeline is another transaction.
       this.#flow.state.inflight.markSynced();
@@ -176,13 +168,32 @@ export class Answers {
     }
     const outcome = cut ? 'Cut' : type === Backend.PortalSuspended ? 'Suspended' : 'Ok';
     this.#flow.complete(execution, [run], outcome);
+    if (cut !== undefined) this.#undo(expectation);
     this.#flow.events.settled();
   }
 
-  /** After a cut that the backend did not notice: what the client sends before its Sync is not forwarded. */
-  #skipToSync(): void {
-    for (const item of this.#flow.state.inflight) if (item.kind === 'Sync') return;
-    this.#flow.state.skipping = true;
+  /** After a cut that the backend did not notice: it is made to fail, as the client was told that it did. */
+  #undo({ leavesSomething, maxRowsChanged }: ExecuteExpectation): void {
+    const { state, events } = this.#flow;
+    const isToFail =
+      leavesSomething || maxRowsChanged !== undefined || state.status !== TransactionStatus.Idle;
+    if (Array.from(state.inflight).some(({ kind }) => kind === 'Sync')) {
+      if (isToFail) this.#failBehind();
+    } else if (isToFail) events.failBackend('Flush');
+    // Nothing is to be undone: what the client sends before its Sync is just not forwarded.
+    else state.skipping = true;
+  }
+
+  /** Too late to undo what the Sync or Query has committed, but not for the block that they may have left open. */
+  #failBehind(): void {
+    const { inflight } = this.#flow.state;
+    const ends = Array.from(inflight).filter(({ kind }) => kind === 'Sync' || kind === 'Query');
+    const [only] = ends;
+    // Not behind what was sent, and is answered, as if it had not failed.
+    if (ends.length !== 1 || only !== inflight.last) return;
+    if (only?.kind !== 'Sync' && only?.kind !== 'Query') return;
+    only.readyFollows = true;
+    this.#flow.events.failBackend('Sync');
   }
 
   #answerQuery(query: QueryExpectation, type: number, view: Buffer, at: number, end: number): void {
@@ -212,10 +223,18 @@ export class Answers {
     if (execution.cut !== undefined) {
       if (!this.#flow.silentUntilReady) this.#flow.output.insert(execution.cut.error, end);
       this.#flow.silentUntilReady = true;
+      if (!query.readyFollows && this.#mayStandInBlock(query)) this.#failBehind();
       return;
     }
     this.#flow.pass(at, end);
     if (execution.recordResults) this.#flow.events.recordResult(execution, view.subarray(at, end));
+  }
+
+  #mayStandInBlock({ runs }: QueryExpectation): boolean {
+    return (
+      this.#flow.state.status !== TransactionStatus.Idle ||
+      runs.some(({ decided }) => decided.analysis.effects.transaction === 'Begin')
+    );
   }
 
   /** COPY begins and ends alike in both protocols; false when the message is not of a COPY. */

@@ -7,6 +7,7 @@ import type { LimitObligation } from '@chaperone/core/policy/types.ts';
 import type { DecidedStatement } from '../frontend/decision-context.ts';
 import type { Undo } from '../frontend/names.ts';
 import type { Backend } from '../messages/types.ts';
+import { leavesSomething } from './leaves-something.ts';
 import type { RowMasker } from './row-masker.ts';
 
 /** Why an execution was cut short: what the client is told instead of the rest. */
@@ -72,10 +73,14 @@ export interface QueryExpectation extends Sent {
   /** What the client gets instead of the backend's error: the query was refused. */
   readonly replacement?: Buffer;
   failed: boolean;
+  /** The backend is made to fail behind it: the ReadyForQuery that comes of that is the client's, this one's is not. */
+  readyFollows?: boolean;
 }
 
 export interface SimpleExpectation extends Sent {
   readonly kind: 'Parse' | 'Bind' | 'Close' | 'Sync';
+  /** See QueryExpectation. */
+  readyFollows?: boolean;
   /** It is ours: the answer does not reach the client. */
   readonly silent?: boolean;
 }
@@ -99,6 +104,10 @@ export interface ExecuteExpectation extends Sent {
    * would commit it (decisions 9).
    */
   readonly maxRowsChanged?: number;
+  /** It, or what it is one transaction with, leaves something: where it is cut, that is undone. */
+  readonly leavesSomething?: boolean;
+  /** It may be cut: until it is answered no Sync goes out either. */
+  readonly holdsSync?: boolean;
 }
 
 /** A Parse that always fails: it makes a refusal happen at the backend (decisions 1). */
@@ -168,10 +177,11 @@ export class Inflight {
   #items: Expectation[] = [];
   #head = 0;
   #barriers = 0;
-  #boundedWrites = 0;
+  #holdingSync = 0;
   #sent = 0;
   #unsynced = false;
   #executes = false;
+  #leavesSomething = false;
   #lastEnd = -1;
 
   /**
@@ -187,10 +197,16 @@ export class Inflight {
     return this.#unsynced && !this.#executes;
   }
 
+  /** What no Sync stands behind yet leaves something when it is committed. */
+  get leavesSomething(): boolean {
+    return this.#leavesSomething;
+  }
+
   /** What has been answered was committed or rolled back, as if a Sync stood before all that is in flight. */
   markSynced(): void {
     this.#unsynced = false;
     this.#executes = false;
+    this.#leavesSomething = false;
     for (const item of this) this.#follow(item);
   }
 
@@ -230,9 +246,9 @@ export class Inflight {
     return this.#barriers > 0;
   }
 
-  /** A write is under way that may have to be undone. */
-  get hasBoundedWrite(): boolean {
-    return this.#boundedWrites > 0;
+  /** Something is under way that may have to be undone: a Sync would commit it. */
+  get holdsSync(): boolean {
+    return this.#holdingSync > 0;
   }
 
   get first(): Expectation | undefined {
@@ -255,12 +271,16 @@ export class Inflight {
     this.#sent += 1;
     this.#follow(expectation);
     if (expectation.barrier) this.#barriers += 1;
-    if (isBoundedWrite(expectation)) this.#boundedWrites += 1;
+    if (holdsSync(expectation)) this.#holdingSync += 1;
   }
 
   #follow(expectation: Expectation): void {
     this.#unsynced = !endsPipeline(expectation);
     this.#executes = this.#unsynced && (this.#executes || !onlyPrepares(expectation));
+    this.#leavesSomething =
+      this.#unsynced &&
+      (this.#leavesSomething ||
+        (expectation.kind === 'Execute' && leavesSomething(expectation.run.decided.analysis)));
   }
 
   shift(): Expectation | undefined {
@@ -268,7 +288,7 @@ export class Inflight {
     if (item === undefined) return undefined;
     this.#head += 1;
     if (item.barrier) this.#barriers -= 1;
-    if (isBoundedWrite(item)) this.#boundedWrites -= 1;
+    if (holdsSync(item)) this.#holdingSync -= 1;
     if (this.#head === this.#items.length) {
       this.#items.length = 0;
       this.#head = 0;
@@ -306,6 +326,7 @@ export class Inflight {
     this.#lastEnd = this.firstNumber + this.#items.findLastIndex(endsPipeline);
     this.#unsynced = !endsPipeline(this.last ?? first);
     this.#executes = this.#unsynced;
+    this.#leavesSomething = this.#unsynced;
   }
 
   *[Symbol.iterator](): Generator<Expectation> {
@@ -313,8 +334,9 @@ export class Inflight {
   }
 }
 
-function isBoundedWrite(expectation: Expectation): boolean {
-  return expectation.kind === 'Execute' && expectation.maxRowsChanged !== undefined;
+function holdsSync(expectation: Expectation): boolean {
+  if (expectation.kind !== 'Execute') return false;
+  return expectation.maxRowsChanged !== undefined || expectation.holdsSync === true;
 }
 
 const preparing: ReadonlySet<Expectation['kind']> = new Set([

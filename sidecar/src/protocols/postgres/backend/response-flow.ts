@@ -22,8 +22,11 @@ export interface ResponseEvents {
   overLimit(execution: Execution, run: StatementRun, rows: number, bytes: number): Cut | undefined;
   /** The limit error for a write that has changed too many rows, or undefined when it has not. */
   overWritten(run: StatementRun, rows: number): Cut | undefined;
-  /** Makes the backend fail, so that what is not synced is undone; its error reaches nobody. */
-  failBackend(): void;
+  /**
+   * Makes the backend fail, so that what is not synced is undone, or the block has failed; its error reaches nobody.
+   * `Sync`: with one of ours behind it, of which the client gets the ReadyForQuery.
+   */
+  failBackend(ending: 'Flush' | 'Sync'): void;
   /** Makes the backend stop what it does now. */
   cancelBackend(): void;
   /** Answers have been taken: what waited for them may go on. */

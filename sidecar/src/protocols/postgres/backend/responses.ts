@@ -188,7 +188,7 @@ export class Responses {
       this.#flow.events.settled();
       return;
     }
-    this.#flow.output.keep(at, end);
+    if (first.kind === 'FunctionCall' || !first.readyFollows) this.#flow.output.keep(at, end);
     if (first.kind === 'Query' && first.execution) {
       const { execution } = first;
       const outcome = execution.cut ? 'Cut' : first.failed ? 'Error' : 'Ok';

@@ -1,6 +1,7 @@
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import { withSettings } from '@chaperone/core/sql/postgres/shown-settings.ts';
 import type { LeftPortalExpectation, StatementRun } from '../backend/expectation.ts';
+import { leavesSomething } from '../backend/leaves-something.ts';
 import { readyForQuery } from '../messages/backend-writer.ts';
 import { HEADER_BYTES } from '../messages/frame.ts';
 import {
@@ -36,7 +37,7 @@ import {
   tooManyNames,
 } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
-import { isLimited, obligationsOf, type Resolver } from './resolver.ts';
+import { isLimited, mayBeCut, obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement } from './statements.ts';
 
 /** A Bind with a masked result is held whole, for the formats at its end; beyond this it is refused. */
@@ -288,17 +289,22 @@ export class ExtendedQuery {
       portal.begun = begun;
     });
     queue.pass(at, end);
+    const leaves = state.inflight.leavesSomething || leavesSomething(run.decided.analysis);
+    const holdsSync = leaves && mayBeCut(run.decided);
     state.inflight.push({
       kind: 'Execute',
       execution: events.begin(decision, obligationsOf([run.decided])),
       run,
+      leavesSomething: leaves,
+      holdsSync,
       ...(isBoundedWrite(run.decided) && {
         maxRowsChanged: run.decided.limits.rowsPerStatement!.max,
       }),
       barrier:
         (analysis !== undefined && changesWhatFollows(analysis, state)) ||
         changesWhatFollows(run.decided.analysis, state) ||
-        isLimited(run.decided),
+        isLimited(run.decided) ||
+        holdsSync,
       undo: () => takeBack(undo),
     });
     return 'Done';
@@ -357,11 +363,17 @@ export class ExtendedQuery {
     const { kind, name } = parseClose(view, at + HEADER_BYTES, end);
     const { state, queue } = this.#flow;
     // Behind it the backend would answer nothing more before the Sync, which waits for all answers.
-    if (this.#flow.owesSync) return this.#flow.wait();
+    if (this.#flow.owesSync || this.#mayFailBehind()) return this.#flow.wait();
     const undo = kind === 'Statement' ? state.statements.delete(name) : state.portals.delete(name);
     queue.pass(at, end);
     state.inflight.push({ kind: 'Close', barrier: false, undo });
     return 'Done';
+  }
+
+  /** Behind the end of a pipeline that may be cut the backend is made to fail before anything else is sent. */
+  #mayFailBehind(): boolean {
+    const { inflight } = this.#flow.state;
+    return inflight.hasBarrier && inflight.endsFlushed;
   }
 
   sync(at: number, end: number): Taken {
@@ -373,7 +385,9 @@ export class ExtendedQuery {
     }
     // While COPY data flows the backend ignores a Sync, and would not answer it.
     if (state.copyIn) return 'Done';
-    if (state.inflight.hasBoundedWrite || this.#flow.owesSync) return this.#flow.wait();
+    if (state.inflight.holdsSync || this.#flow.owesSync || this.#mayFailBehind()) {
+      return this.#flow.wait();
+    }
     state.skipping = false;
     queue.pass(at, end);
     // An error before it takes back what its pipeline changed, and only its answer tells.

@@ -178,3 +178,10 @@ export function obligationsOf(decided: readonly DecidedStatement[]): readonly Li
 export function isLimited({ limits }: DecidedStatement): boolean {
   return limits.rowsPerStatement !== undefined || limits.bytesPerStatement !== undefined;
 }
+
+/** It returns rows, which may be more than a limit lets pass: it then ends as if it had failed. */
+export function mayBeCut(decided: DecidedStatement): boolean {
+  if (decided.analysis.outputs === undefined) return false;
+  const ofAnHour = decided.permit?.limits.some(({ limits }) => limits.rowsPerHour !== undefined);
+  return isLimited(decided) || ofAnHour === true;
+}
