@@ -308,7 +308,7 @@ describe('what a column is used for', () => {
     ['select ssn into t from contacts', ['Store contacts.ssn']],
     ['create table t as select upper(ssn) from contacts', ['Store contacts.ssn']],
     ['create materialized view t as select ssn from contacts', ['Store contacts.ssn']],
-    ['create view w as select ssn from contacts', []],
+    ['create view w as select ssn from contacts', ['Store contacts.ssn']],
     [
       'merge into log l using contacts c on l.id = c.id when not matched then insert (line) values (c.ssn)',
       ['Lookup contacts.id', 'Lookup log.id', 'Store contacts.ssn'],

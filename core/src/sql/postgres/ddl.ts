@@ -15,9 +15,11 @@ import {
   schemaObject,
 } from './objects.ts';
 import { dropDependents, rebuildKeys } from './reach.ts';
+import { useShown } from './renamed.ts';
 import type { Run } from './run.ts';
 import { createFrom } from './select-into.ts';
 import { analyzeInner, type StatementHandlers } from './statement.ts';
+import { useStored } from './stored.ts';
 
 /** Statements that change definitions. All of them set `effects.catalog`. */
 export const ddlHandlers: StatementHandlers = {
@@ -46,8 +48,9 @@ export const ddlHandlers: StatementHandlers = {
   ViewStmt: (run, body) => {
     run.ignore(body.aliases);
     run.ignore(body.options);
-    // What the view reads is what its reader will read; no row is copied.
     const fields = analyzeInner(run, body.query);
+    // No row is copied. But what it shows comes before those who were told something else of its name.
+    useStored(run, fields ?? []);
     createNamed(run, body.view);
     if (body.replace === true) useReplaced(run, replaced(run, body.view), fields ?? []);
     return undefined;
@@ -98,6 +101,8 @@ export const ddlHandlers: StatementHandlers = {
     if (body.behavior === 'DROP_CASCADE' && relation?.kind === 'c') dropDependents(run, relation);
     if (object === undefined) return undefined;
     const { catalog } = run.context;
+    const column = body.renameType === 'OBJECT_COLUMN' ? body.subname : undefined;
+    if (relation !== undefined) useShown(run, relation, column);
     if (isRelationType(body.renameType)) {
       changed(run, 'Create', {
         resource: [...object.resource.slice(0, -1), body.newname ?? ''],
@@ -121,6 +126,7 @@ export const ddlHandlers: StatementHandlers = {
     const { relation } = object;
     if (relation !== undefined) {
       run.findings.use(columnIds(run.context.catalog, relation), 'Store');
+      useShown(run, relation);
     }
     return undefined;
   },
