@@ -453,7 +453,7 @@ export interface TargetSpec {
   readonly classification?: readonly string[];
   /** TCP ports that pods with the annotation chaperone.dev/egress: Lockdown reach at no address at all but through their sidecar, since the target's addresses may change while they run. Without it, such pods are kept from the addresses that the host has when they start. */
   readonly lockdownPorts?: readonly number[];
-  /** When the knowledge of the database's tables, views and functions is revalidated: Interval, about once a second and after a session's own changes; Statement, before every statement, which closes the window at the price of a round trip. */
+  /** When the knowledge of the database's tables, views and functions is revalidated: Interval, about once a second and after a session's own changes; Statement, before every statement outside a transaction, at the price of a round trip. What others commit while a statement waits or runs is seen by neither. */
   readonly catalogCheck: 'Interval' | 'Statement';
   /** Whether server versions that Chaperone is not tested on are refused. */
   readonly untestedVersions: 'Refuse' | 'Allow';
