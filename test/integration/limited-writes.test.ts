@@ -134,6 +134,39 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     await goesOn(attacker);
   });
 
+  describe.each(['rowsPerStatement', 'rowsPerHour'])('a write in parts under %s', (limit) => {
+    beforeAll(() => lab.applyPolicy(limited({ [limit]: 60 })));
+    afterAll(() => lab.applyPolicy(limited({ rowsPerStatement: 10 })));
+
+    const insert = 'INSERT INTO sink SELECT generate_series(1, 5000) RETURNING id';
+
+    test('is refused', async () => {
+      const attacker = await lab.attacker();
+      const answer = await attacker.extended(insert, { maxRows: 1 });
+      expect([answer.sqlstate, answer.types]).toEqual(['54000', '12EZ']);
+      expect(answer.message).toContain('parts cannot be told (CHP-3008)');
+      expect(await written()).toBe(0);
+    });
+
+    test('is refused by FETCH', async () => {
+      const attacker = await lab.attacker();
+      await attacker.query('BEGIN');
+      await attacker.send([...extended(insert, { portal: 'p' }).slice(0, 2), write.sync]);
+      const fetched = await attacker.query('FETCH 1 FROM p');
+      expect([fetched.sqlstate, fetched.types]).toEqual(['54000', 'EZ']);
+      expect((await attacker.query('COMMIT')).tags).toEqual(['ROLLBACK']);
+      expect(await written()).toBe(0);
+    });
+
+    test('leaves alone what returns its rows at once, and what reads', async () => {
+      const attacker = await lab.attacker();
+      const read = await attacker.extended('SELECT generate_series(1, 3)', { maxRows: 2 });
+      expect(read.types).toBe('12DDsZ');
+      const whole = await attacker.extended('INSERT INTO sink VALUES (1) RETURNING id');
+      expect(whole.tags).toEqual(['INSERT 0 1']);
+    });
+  });
+
   test('a simple write leaves the client no statement and no portal', async () => {
     const attacker = await lab.attacker();
     await attacker.query('BEGIN');

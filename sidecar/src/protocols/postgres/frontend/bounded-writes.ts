@@ -9,10 +9,30 @@ export function isBoundedWrite({
   analysis,
   limits,
 }: Pick<DecidedStatement, 'analysis' | 'limits'>): boolean {
-  return (
-    limits.rowsPerStatement !== undefined &&
-    analysis.operations.some(({ class: of }) => of === 'Write')
-  );
+  return limits.rowsPerStatement !== undefined && writes(analysis);
+}
+
+function writes({ operations }: StatementAnalysis): boolean {
+  return operations.some(({ class: of }) => of === 'Write');
+}
+
+/**
+ * The refusal of a write that is to return its rows in parts, where a rule counts rows. PostgreSQL carries the whole
+ * out for the first part, and no part tells how many rows were changed.
+ */
+export function inParts({ analysis, permit, limits }: DecidedStatement): Refusal | undefined {
+  if (!writes(analysis)) return undefined;
+  const ofAnHour = permit?.limits.find(({ limits: of }) => of.rowsPerHour !== undefined);
+  const rule = limits.rowsPerStatement?.rule ?? ofAnHour?.rule;
+  if (rule === undefined) return undefined;
+  return {
+    verdict: 'Deny',
+    rule,
+    reason: 'Limit',
+    message: `rule ${rule.rule} of AccessPolicy ${rule.namespace}/${rule.object} counts rows, and how many a write changes that returns them in parts cannot be told (CHP-3008)`,
+    hint: 'Have all its rows returned at once: no fetch size, no FETCH.',
+    wouldDeny: [],
+  };
 }
 
 const countedKinds: ReadonlySet<string> = new Set([

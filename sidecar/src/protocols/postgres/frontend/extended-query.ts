@@ -14,7 +14,7 @@ import {
 } from '../messages/frontend-reader.ts';
 import { ProtocolError } from '../messages/protocol-error.ts';
 import { Backend, TransactionStatus } from '../messages/types.ts';
-import { isBoundedWrite, uncountable } from './bounded-writes.ts';
+import { inParts, isBoundedWrite } from './bounded-writes.ts';
 import type { AnalyzedText, DecisionContext } from './decision-context.ts';
 import {
   applyNames,
@@ -273,9 +273,8 @@ export class ExtendedQuery {
       decision = events.record(event, portal.analyzed, text);
       queue.record();
     }
-    if (isBoundedWrite(run.decided) && maxRows > 0) {
-      // Its rows would be counted, and committed, part by part.
-      const refusal = uncountable([run.decided]);
+    const refusal = maxRows > 0 ? inParts(run.decided) : undefined;
+    if (refusal !== undefined) {
       return this.#refuser.decided('Extended', refusal, run.decided.event, portal.analyzed, text);
     }
     portal.begun = { analysis: run.decided.analysis, number: state.inflight.nextNumber };

@@ -4,7 +4,7 @@ import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import type { StatementRun } from '../backend/expectation.ts';
 import { bindDecided } from '../backend/mask-binding.ts';
 import { RowMasker } from '../backend/row-masker.ts';
-import { isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
+import { inParts, isBoundedWrite, isCountable, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { fetched, standsForAnother, withArguments } from './effects.ts';
 import type { Flow } from './flow.ts';
@@ -145,6 +145,10 @@ export class Resolver {
     }
     const uncounted = decided.some((item) => isBoundedWrite(item) && !isCountable(item.analysis));
     if (uncounted) return uncountable(decided);
+    for (const item of decided) {
+      const parts = item.analysis.kind === 'FetchStmt' ? inParts(item) : undefined;
+      if (parts !== undefined) return parts;
+    }
     for (const item of decided) {
       const limited = this.#flow.events.admit(item);
       if (limited !== undefined) return limited;
