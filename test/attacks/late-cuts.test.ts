@@ -208,13 +208,21 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     await goesOn(attacker);
   });
 
-  test('a write that returns too much is undone', async () => {
-    const wide =
+  test.each([
+    ['by simple Query', asQuery],
+    ['by the extended protocol', asPipeline],
+  ])('a write that returns too much is undone, %s', async (_, messages) => {
+    const many =
       "INSERT INTO wide SELECT repeat('x', 60) FROM generate_series(1, 5) RETURNING note";
     const attacker = await lab.attacker();
-    const answer = await attacker.extended(wide);
-    expect([answer.sqlstate, answer.status]).toEqual(['54000', 'I']);
-    expect(await committed('wide')).toBe(0);
+    for (const sql of [many, `WITH made AS (${many}) SELECT * FROM made`]) {
+      const answer = await attacker.send(messages(sql));
+      expect([answer.errors.length, answer.sqlstate, answer.status]).toEqual([1, '54000', 'I']);
+      expect(await committed('wide')).toBe(0);
+    }
+    const one = await attacker.send(messages("INSERT INTO wide VALUES ('x') RETURNING note"));
+    expect([one.rows, one.tags, one.status]).toEqual([[['x']], ['INSERT 0 1'], 'I']);
+    expect(await committed('wide')).toBe(1);
     await goesOn(attacker);
   });
 });

@@ -1,13 +1,14 @@
 import type { OperationDecided } from '@chaperone/core/events/types.ts';
 import type { QueryExpectation } from '../backend/expectation.ts';
+import { leavesSomething } from '../backend/leaves-something.ts';
 import { asPipeline, isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { applyNames, changesWhatFollows, lacksRoom, leavesUnsure, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
 import type { Undo } from './names.ts';
-import { reservedName, reservedPrefix, tooLong, tooManyNames, unsyncedQuery } from './refusals.ts';
+import { reservedName, reservedPrefix, tooManyNames, unsyncedQuery } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
-import { isLimited, newRun, obligationsOf, type Resolver } from './resolver.ts';
+import { isLimited, mayBeCut, newRun, obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement, mergedEvent } from './statements.ts';
 
 /** A text being decided: what its statements do to names is made as it goes on, and taken back on refusal. */
@@ -29,7 +30,7 @@ export class SimpleQuery {
     this.#refuser = refuser;
   }
 
-  /** `[at, end)`: the message in the chunk. */
+  /** `[at, end)`: the message in the chunk; of one that is too long the text may not be there. */
   query(text: string, at: number, end: number): Taken {
     if (!this.#flow.ready()) return 'Wait';
     const { inflight } = this.#flow.state;
@@ -44,7 +45,7 @@ export class SimpleQuery {
     // As PostgreSQL does, whatever becomes of the query.
     state.statements.delete('');
     if (end - at > events.maxStatementBytes) {
-      return this.#refuser.refuse('Simple', tooLong(events.maxStatementBytes));
+      return this.#refuser.tooLong('Simple', events.maxStatementBytes);
     }
     const analyzed = state.context.analyze(text);
     if (analyzed.analysis.failure !== undefined) {
@@ -63,7 +64,7 @@ export class SimpleQuery {
       takeBack(names.flat());
       return this.#refuser.decided('Simple', refusal, event, analyzed, text);
     }
-    if (statements.some(isBoundedWrite)) {
+    if (statements.some(isBoundedWrite) || isChangeThatMayBeCut(statements)) {
       takeBack(names.flat());
       return this.#boundedQuery(statements, event, analyzed, text, at, end);
     }
@@ -125,8 +126,8 @@ export class SimpleQuery {
   }
 
   /**
-   * A write whose rows are limited. A simple Query would be committed by the time its rows are known, so it
-   * is sent as one of the extended protocol, and its Sync only once it was not too much (decisions 9).
+   * A write whose rows are limited, or whose result may be cut. A simple Query would be committed by the time its rows
+   * are known, so it is sent as one of the extended protocol, and its Sync only once it was not too much (decisions 9).
    */
   #boundedQuery(
     decided: readonly DecidedStatement[],
@@ -157,12 +158,28 @@ export class SimpleQuery {
       kind: 'Execute',
       execution: events.begin(decision, obligationsOf(decided)),
       run,
-      maxRowsChanged: only.limits.rowsPerStatement!.max,
+      ...(isBoundedWrite(only) && { maxRowsChanged: only.limits.rowsPerStatement!.max }),
+      leavesSomething: true,
+      holdsSync: true,
       barrier: true,
     });
     this.#flow.owesSync = true;
     return 'Done';
   }
+}
+
+const queries: ReadonlySet<string> = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+]);
+
+/** It changes something by itself and returns rows, of which a limit may cut some. */
+function isChangeThatMayBeCut([only, ...others]: readonly DecidedStatement[]): boolean {
+  if (only === undefined || others.length > 0 || !mayBeCut(only)) return false;
+  return queries.has(only.analysis.kind) && leavesSomething(only.analysis);
 }
 
 /** The text as one that was not understood. */
