@@ -145,6 +145,7 @@ fuzz(
       commandsLeft: 1,
       closesLeft: 2,
       results: [],
+      maxResults: 2,
       retriable: false,
       done: () => {},
       skipped: () => {},

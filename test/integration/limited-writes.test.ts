@@ -167,6 +167,24 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     });
   });
 
+  test.each([
+    ['Query', [write.query(`SELECT '${'x'.repeat(1_500_000)}'`)], 'Simple'],
+    ['Parse', [write.parse('', `SELECT '${'x'.repeat(1_500_000)}'`), write.sync], 'Extended'],
+  ])(
+    'a %s too long behind a simple write waits for it, and is recorded',
+    async (_, long, protocol) => {
+      const attacker = await lab.attacker();
+      const answer = await attacker.send([write.query('INSERT INTO sink VALUES (5)'), ...long], 2);
+      expect([answer.types, answer.sqlstate]).toEqual(['CZEZ', '54000']);
+      expect(await written()).toBe(1);
+      const [ended, refused] = (await eventsOf(lab.chaperone)).slice(-2).map(({ event }) => event);
+      expect(ended).toMatchObject({ type: 'OperationCompleted', outcome: 'Ok', rows: 1 });
+      const decided = { type: 'OperationDecided', verdict: 'Deny', reason: 'Unknown', protocol };
+      expect(refused).toMatchObject(decided);
+      await goesOn(attacker);
+    },
+  );
+
   test('a simple write leaves the client no statement and no portal', async () => {
     const attacker = await lab.attacker();
     await attacker.query('BEGIN');

@@ -141,8 +141,9 @@ export interface InBandExpectation extends Sent {
   commandsLeft: number;
   /** CloseCompletes that have not come. */
   closesLeft: number;
-  /** One array of values for each command. */
+  /** One array of values for each command that returns some: each returns one row at most. */
   readonly results: (string | null)[][];
+  readonly maxResults: number;
   /** When it is interrupted it is asked again by `done`, and the client is told nothing. */
   retriable: boolean;
   /** A message of the client's before it failed, and the backend skipped it. */

@@ -51,6 +51,7 @@ export function inBand(
       commandsLeft: statements.length,
       closesLeft: 2 * statements.length + (again ? 1 : 0),
       results: [],
+      maxResults: statements.length,
       retriable,
       done: answered,
       skipped,

@@ -42,6 +42,7 @@ export class ResultRows {
           throw new ProtocolError('TooLarge', 'an answer is too long');
         return false;
       }
+      if (first.results.length === first.maxResults) throw unexpected(type);
       first.results.push(textValues(view, at, end));
       return true;
     }

@@ -33,7 +33,6 @@ import {
   prepareAgain,
   reservedName,
   reservedPrefix,
-  tooLong,
   tooManyNames,
 } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
@@ -76,7 +75,7 @@ export class ExtendedQuery {
     const { state, events, queue } = this.#flow;
     if (!this.#flow.ready()) return 'Wait';
     if (end - at > events.maxStatementBytes) {
-      return this.#refuser.refuse('Extended', tooLong(events.maxStatementBytes));
+      return this.#refuser.tooLong('Extended', events.maxStatementBytes);
     }
     if (statement.startsWith(reservedPrefix)) {
       return this.#refuser.refuse('Extended', reservedName(statement));
@@ -98,6 +97,12 @@ export class ExtendedQuery {
     });
     queue.pass(at, end);
     return 'Done';
+  }
+
+  /** A Parse too long to be analyzed, of which the head has arrived. */
+  longParse(): Taken {
+    if (!this.#flow.ready()) return 'Wait';
+    return this.#refuser.tooLong('Extended', this.#flow.events.maxStatementBytes);
   }
 
   #prepare(text: string, parameterTypes: readonly number[]): PreparedStatement {
@@ -162,8 +167,8 @@ export class ExtendedQuery {
     const statement = view.toString('utf8', portalEnd + 1, statementEnd);
     const entry = this.#flow.state.statements.get(statement);
     if (entry && this.#resolver.plannedFor(entry).some((mask) => mask !== null)) {
-      if (end - at <= maxMaskedBindBytes) return 'Wait';
-      this.#refuser.refuse('Extended', tooLong(maxMaskedBindBytes));
+      if (end - at <= maxMaskedBindBytes || !this.#flow.ready()) return 'Wait';
+      this.#refuser.tooLong('Extended', maxMaskedBindBytes);
       this.#flow.stream(view, at, end, false);
       return 'Done';
     }

@@ -13,7 +13,6 @@ import { CopyData } from './copy-data.ts';
 import { ExtendedQuery } from './extended-query.ts';
 import { Flow, type FrontendEvents, type Taken } from './flow.ts';
 import { functionCall } from './function-call.ts';
-import { tooLong } from './refusals.ts';
 import { Refuser } from './refuser.ts';
 import { Resolver } from './resolver.ts';
 import { SimpleQuery } from './simple-query.ts';
@@ -143,10 +142,10 @@ export class Frontend {
       case Message.Query:
       case Message.Parse: {
         if (end - at <= maxStatementBytes) return 'Wait';
-        const protocol = type === Message.Query ? 'Simple' : 'Extended';
-        this.#refuser.refuse(protocol, tooLong(maxStatementBytes));
-        this.#flow.stream(view, at, end, false);
-        return 'Done';
+        const taken =
+          type === Message.Query ? this.#simple.query('', at, end) : this.#extended.longParse();
+        if (taken === 'Done') this.#flow.stream(view, at, end, false);
+        return taken;
       }
       case Message.Bind:
         return end - at <= maxHeldBytes ? 'Wait' : this.#extended.longBind(view, at, end);

@@ -7,7 +7,7 @@ import * as write from '../messages/frontend-writer.ts';
 import { TransactionStatus } from '../messages/types.ts';
 import type { AnalyzedText } from './decision-context.ts';
 import type { Flow, Taken } from './flow.ts';
-import { refusalOfFailure, reservedPrefix } from './refusals.ts';
+import { refusalOfFailure, reservedPrefix, tooLong } from './refusals.ts';
 
 type Protocol = 'Simple' | 'Extended';
 
@@ -20,27 +20,34 @@ export class Refuser {
 
   /** A text that yielded no analysis. */
   failure(protocol: Protocol, analyzed: AnalyzedText, text: string): Taken {
-    const { state, events } = this.#flow;
     const failure = analyzed.analysis.failure!;
-    const decision = events.record(
-      {
-        type: 'OperationDecided',
-        verdict: 'Deny',
-        enforced: true,
-        rules: [],
-        reason: failure.kind === 'Syntax' ? 'Syntax' : 'Unknown',
-        operations: [],
-        fingerprint: analyzed.fingerprint,
-        wouldDeny: [],
-        policyDigest: state.context.key.policyDigest,
-        masks: [],
-        exemptions: [],
-        protocol,
-      },
-      analyzed,
-      text,
-    );
+    const { fingerprint } = analyzed;
+    const event = { ...this.#notUnderstood(protocol), fingerprint };
+    const reason = failure.kind === 'Syntax' ? 'Syntax' : 'Unknown';
+    const decision = this.#flow.events.record({ ...event, reason }, analyzed, text);
     return this.refuse(protocol, refusalOfFailure(failure), decision);
+  }
+
+  /** A message too long to be looked at; its text is not recorded. */
+  tooLong(protocol: Protocol, maxBytes: number): Taken {
+    const decision = this.#flow.events.record(this.#notUnderstood(protocol), undefined, '');
+    return this.refuse(protocol, tooLong(maxBytes), decision);
+  }
+
+  #notUnderstood(protocol: Protocol): OperationDecided {
+    return {
+      type: 'OperationDecided',
+      verdict: 'Deny',
+      enforced: true,
+      rules: [],
+      reason: 'Unknown',
+      operations: [],
+      wouldDeny: [],
+      policyDigest: this.#flow.state.context.key.policyDigest,
+      masks: [],
+      exemptions: [],
+      protocol,
+    };
   }
 
   /** A statement that was decided so. `event`: of the decision, which `refusal` may go beyond. */
