@@ -140,11 +140,11 @@ export interface OperationCompleted {
   readonly type: 'OperationCompleted';
   /** seq of the OperationDecided that it closes. */
   readonly decision: number;
-  /** `Unknown`: the connection ended before the backend answered. */
+  /** How the statement itself ended; what it changed may yet be undone with its transaction. `Suspended`: a part of its rows was returned. `Unknown`: the connection ended before the backend answered. */
   readonly outcome: 'Ok' | 'Error' | 'Cut' | 'Cancelled' | 'Suspended' | 'Skipped' | 'Unknown';
   /** SQLSTATE when `outcome` is Error. */
   readonly sqlstate?: string;
-  /** Rows delivered, or affected where none are delivered. */
+  /** Rows delivered, or affected where none are delivered. A write that returns its rows in parts is carried out with the first; each part counts what it delivered. */
   readonly rows: number;
   /** Bytes of rows delivered. */
   readonly bytes: number;
