@@ -19,8 +19,10 @@ beforeEach(async () => {
 });
 
 const masked = [{ name: expect.stringMatching(/^\*{7}\d{4}$/) }];
-const hiding = 'CREATE TEMP VIEW products AS SELECT id, ssn AS name, 1 AS price FROM people';
-const question = 'SELECT name FROM products WHERE id = 1';
+/** It has no protected column: where it is not taken for what it hides, nothing is masked. */
+const hiding = 'CREATE TEMP VIEW people AS SELECT id, name AS ssn FROM products';
+const plain = [{ name: 'Product 1' }];
+const question = 'SELECT ssn AS name FROM people WHERE id = 1';
 
 const between: readonly (readonly [string, readonly string[]])[] = [
   ['nothing', []],
@@ -31,16 +33,16 @@ const between: readonly (readonly [string, readonly string[]])[] = [
   ['a new search path', ['SET search_path = public, pg_catalog']],
   ['a role and back', ['RESET ROLE']],
   ['DDL rolled back', ['BEGIN', 'CREATE TEMP TABLE more (a int)', 'ROLLBACK']],
-  ['its own drop rolled back', ['BEGIN', 'DROP VIEW products', 'ROLLBACK']],
+  ['its own drop rolled back', ['BEGIN', 'DROP VIEW people', 'ROLLBACK']],
 ];
 
 test.each(between)('a temporary view that hides a table, after %s', async (_name, statements) => {
   await client.query(hiding);
   for (const sql of statements) await client.query(sql);
-  expect((await client.query(question)).rows).toEqual(masked);
-  expect((await client.query({ name: 'q', text: question })).rows).toEqual(masked);
+  expect((await client.query(question)).rows).toEqual(plain);
+  expect((await client.query({ name: 'q', text: question })).rows).toEqual(plain);
   const other = await lab.chaperone.connect('shop');
-  expect((await other.query(question)).rows).toEqual([{ name: 'Product 1' }]);
+  expect((await other.query(question)).rows).toEqual(masked);
   await other.end();
   await client.end();
 });
@@ -66,7 +68,7 @@ test.each([
   ['ON COMMIT DROP', ['BEGIN; CREATE TEMP TABLE people (id int, ssn text) ON COMMIT DROP; COMMIT']],
 ])('what was hidden comes back masked after %s', async (_name, statements) => {
   for (const sql of statements) await client.query(sql);
-  const { rows } = await client.query('SELECT ssn AS name FROM people WHERE id = 1');
+  const { rows } = await client.query(question);
   expect(rows).toEqual(masked);
   await client.end();
 });
