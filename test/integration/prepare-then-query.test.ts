@@ -100,9 +100,17 @@ test('whatever is prepared, and whatever is asked', async () => {
       fc.array(conversation, { minLength: 1, maxLength: 3 }),
       fc.nat(300),
       async (parts, cut) => {
-        const steps = parts.map(([messages, sql]) =>
-          step(sql, 1, [...messages, write.query(sql), write.sync, write.query('ROLLBACK')]),
-        );
+        const end = 'the end of the step';
+        const steps = parts.map(([messages, sql]) => ({
+          ...step(sql, 1, [
+            ...messages,
+            write.query(sql),
+            write.sync,
+            write.query('ROLLBACK'),
+            write.query(`SELECT '${end}'`),
+          ]),
+          end,
+        }));
         const { expected, actual } = await twins.compare(steps, cut);
         expect(actual).toEqual(expected);
       },

@@ -7,7 +7,7 @@ import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-
 import fc from 'fast-check';
 import pg from 'pg';
 import type { TestPostgres } from './postgres.ts';
-import { describeMessage, type RawClient } from './raw-client.ts';
+import { describeMessage, type RawClient, type RawMessage } from './raw-client.ts';
 
 /** The rows of the tables that the texts are about. */
 export const originRows: readonly string[] = [
@@ -134,6 +134,8 @@ export type Spelling = (text: string) => string;
 export interface Step {
   readonly label: string;
   readonly ready: number;
+  /** Where the number of ReadyForQuery is not known beforehand: up to the first behind a row that holds this text. */
+  readonly end?: string;
   bytes(spelling: Spelling): Buffer;
 }
 
@@ -246,10 +248,22 @@ export async function converse(
     const bytes = step.bytes(spelling);
     const at = cut % bytes.length;
     client.socket.write(bytes.subarray(0, at));
-    const answers = await client.exchange(bytes.subarray(at), step.ready);
+    const answers =
+      step.end === undefined
+        ? await client.exchange(bytes.subarray(at), step.ready)
+        : await exchangeTo(step.end, client, bytes.subarray(at));
     seen.push(...withStatusLast(answers.map(describeMessage)));
   }
   return seen;
+}
+
+async function exchangeTo(text: string, client: RawClient, bytes: Buffer): Promise<RawMessage[]> {
+  client.socket.write(bytes);
+  let isBehind = false;
+  return client.until(({ type, body }) => {
+    isBehind ||= type === 'D' && body.includes(text);
+    return isBehind && type === 'Z';
+  });
 }
 
 /**
