@@ -16,7 +16,7 @@ const resources = [
       name: 'bytes',
       action: 'Allow',
       classes: ['Read', 'Write'],
-      resources: ['shop.public.wide'],
+      resources: ['shop.public.wide', 'shop.public.numbered'],
       limits: { bytesPerStatement: 100 },
     },
   ]),
@@ -44,7 +44,12 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     lab = await AttackLab.start({
       version,
       resources,
-      setup: ['CREATE TABLE sink (id int)', 'CREATE TABLE wide (note text)'],
+      setup: [
+        'CREATE TABLE sink (id int)',
+        'CREATE TABLE wide (note text)',
+        'CREATE TABLE numbered (id int, ssn bigint)',
+        'INSERT INTO numbered VALUES (1, 12345)',
+      ],
     });
   }, 60_000);
   afterEach(async () => {
@@ -61,6 +66,14 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     expect((await attacker.query('SELECT 7')).rows).toEqual([['7']]);
     expect((await attacker.extended('SELECT 8', { describe: true })).rows).toEqual([['8']]);
   }
+
+  test('one that is sent in parts, and cannot be masked so, is refused before', async () => {
+    const attacker = await lab.attacker();
+    const sql = 'UPDATE numbered SET id = 2 RETURNING coalesce(ssn, 0)';
+    expect((await attacker.query(sql)).sqlstate).toBe('42501');
+    expect(await lab.behind('SELECT id FROM numbered')).toEqual([[1]]);
+    await goesOn(attacker);
+  });
 
   describe('in a pipeline', () => {
     test('what it has changed is not committed', async () => {

@@ -48,6 +48,12 @@ const attacks: Readonly<Record<string, (attacker: Attacker) => Promise<Answer>>>
     const changed = [closeStatement('s'), write.parse('s', harmless)];
     return attacker.send([...failing, ...changed, write.sync, ...executed('e')], 2);
   },
+  'Describe of an EXECUTE behind it': async (attacker) => {
+    await attacker.send([write.parse('s', hidden), write.sync]);
+    await attacker.send([write.parse('e', 'EXECUTE s'), write.sync]);
+    const described = [bind('e'), write.describe('Portal', ''), write.execute('', 0), write.sync];
+    return attacker.send([write.parse('s', harmless), write.sync, ...described], 2);
+  },
   'a Bind over a held cursor that is skipped': async (attacker) => {
     await attacker.query(`DECLARE c CURSOR WITH HOLD FOR ${hidden}`);
     await attacker.send([write.parse('s', harmless), write.sync]);

@@ -124,6 +124,19 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
     await goesOn(attacker);
   });
 
+  test('a COPY that fails while a message of its data is under way ends behind that', async () => {
+    const attacker = await lab.attacker();
+    const { socket } = attacker.client;
+    const data = write.copyData(Buffer.from('2\n'.repeat(1000)));
+    const begun = [write.query(sql), write.copyData(Buffer.from('bad\n')), data.subarray(0, 900)];
+    socket.write(Buffer.concat(begun));
+    const failed = new Answer(await attacker.client.until(({ type }) => type === 'E'));
+    expect(failed.sqlstate).toBe('22P02');
+    socket.write(data.subarray(900));
+    expect((await attacker.client.next()).type).toBe('Z');
+    await goesOn(attacker);
+  });
+
   test('one simple write after another that fails', async () => {
     const attacker = await lab.attacker();
     await attacker.query('INSERT INTO sink VALUES (1)');
@@ -164,6 +177,20 @@ describe.each(await installedVersions())('PostgreSQL %i', (version) => {
       expect(read.types).toBe('12DDsZ');
       const whole = await attacker.extended('INSERT INTO sink VALUES (1) RETURNING id');
       expect(whole.tags).toEqual(['INSERT 0 1']);
+      // As pgjdbc's executeUpdate asks for none.
+      const none = await attacker.extended('INSERT INTO sink VALUES (2), (3)', { maxRows: 1 });
+      expect(none.tags).toEqual(['INSERT 0 2']);
+    });
+
+    test('a result that is over leaves nothing of what stands behind it', async () => {
+      const attacker = await lab.attacker();
+      const answer = await attacker.send([
+        ...extended('SELECT id FROM orders'),
+        ...extended('INSERT INTO sink VALUES (4)'),
+        write.sync,
+      ]);
+      expect([answer.sqlstate, answer.tags, answer.status]).toEqual(['54000', [], 'I']);
+      expect(await written()).toBe(0);
     });
   });
 

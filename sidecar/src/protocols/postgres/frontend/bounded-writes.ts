@@ -3,6 +3,7 @@ import type { Refusal } from '@chaperone/core/policy/types.ts';
 import type { StatementAnalysis } from '@chaperone/core/sql/operation.ts';
 import * as write from '../messages/frontend-writer.ts';
 import type { DecidedStatement } from './decision-context.ts';
+import { returnsRows } from './limited-results.ts';
 
 /** It changes rows, and a rule says how many at most. */
 export function isBoundedWrite({
@@ -21,7 +22,7 @@ function writes({ operations }: StatementAnalysis): boolean {
  * out for the first part, and no part tells how many rows were changed.
  */
 export function inParts({ analysis, permit, limits }: DecidedStatement): Refusal | undefined {
-  if (!writes(analysis)) return undefined;
+  if (!writes(analysis) || !returnsRows(analysis)) return undefined;
   const ofAnHour = permit?.limits.find(({ limits: of }) => of.rowsPerHour !== undefined);
   const rule = limits.rowsPerStatement?.rule ?? ofAnHour?.rule;
   if (rule === undefined) return undefined;

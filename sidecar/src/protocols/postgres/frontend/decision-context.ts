@@ -22,6 +22,7 @@ import type { Catalog } from '@chaperone/core/sql/postgres/catalog.ts';
 import { normalize } from '@chaperone/core/sql/postgres/normalize.ts';
 import type { PolicyView } from '../../../policy-views.ts';
 import { isBoundedWrite } from './bounded-writes.ts';
+import { isChangeThatMayBeCut } from './limited-results.ts';
 import { TextBudget, TextCache } from './text-cache.ts';
 
 export type Limits = ReturnType<typeof effectiveLimits>;
@@ -160,7 +161,8 @@ export class DecisionContext {
     const typesCome =
       protocol === 'Simple' &&
       statement.effects.copy === undefined &&
-      !isBoundedWrite({ analysis: statement, limits });
+      !isBoundedWrite({ analysis: statement, limits }) &&
+      !isChangeThatMayBeCut({ analysis: statement, limits, ...(permit && { permit }) });
     const unmaskable = permit && unmaskableRule(permit, statement, typesCome);
     return {
       analysis: statement,

@@ -24,6 +24,7 @@ import {
   takeBack,
 } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
+import { isLimited, mayBeCut } from './limited-results.ts';
 import { Meanings } from './meanings.ts';
 import type { Portal, PreparedStatement } from './names.ts';
 import {
@@ -36,7 +37,7 @@ import {
   tooManyNames,
 } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
-import { isLimited, mayBeCut, obligationsOf, type Resolver } from './resolver.ts';
+import { obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement } from './statements.ts';
 
 /** A Bind with a masked result is held whole, for the formats at its end; beyond this it is refused. */
@@ -166,7 +167,8 @@ export class ExtendedQuery {
     const portal = view.toString('utf8', at + HEADER_BYTES, portalEnd);
     const statement = view.toString('utf8', portalEnd + 1, statementEnd);
     const entry = this.#flow.state.statements.get(statement);
-    if (entry && this.#resolver.plannedFor(entry).some((mask) => mask !== null)) {
+    const planned = entry && this.#resolver.plannedFor(entry);
+    if (entry && (planned === undefined || planned.some((mask) => mask !== null))) {
       if (end - at <= maxMaskedBindBytes || !this.#flow.ready()) return 'Wait';
       this.#refuser.tooLong('Extended', maxMaskedBindBytes);
       this.#flow.stream(view, at, end, false);
@@ -294,13 +296,13 @@ export class ExtendedQuery {
     });
     queue.pass(at, end);
     const leaves = state.inflight.leavesSomething || leavesSomething(run.decided.analysis);
-    const holdsSync = leaves && mayBeCut(run.decided);
+    const isCuttable = mayBeCut(run.decided);
     state.inflight.push({
       kind: 'Execute',
       execution: events.begin(decision, obligationsOf([run.decided])),
       run,
       leavesSomething: leaves,
-      holdsSync,
+      holdsSync: leaves && isCuttable,
       ...(isBoundedWrite(run.decided) && {
         maxRowsChanged: run.decided.limits.rowsPerStatement!.max,
       }),
@@ -308,7 +310,7 @@ export class ExtendedQuery {
         (analysis !== undefined && changesWhatFollows(analysis, state)) ||
         changesWhatFollows(run.decided.analysis, state) ||
         isLimited(run.decided) ||
-        holdsSync,
+        isCuttable,
       undo: () => takeBack(undo),
     });
     return 'Done';
@@ -327,11 +329,13 @@ export class ExtendedQuery {
         ? this.#refuser.refuse('Extended', missingStatement(name))
         : this.#unknownPortal(name, Backend.NoData, at, end);
     }
+    const planned = this.#resolver.plannedFor(known);
+    if (planned === undefined) return this.#flow.wait();
     queue.pass(at, end);
     state.inflight.push({
       kind: 'Describe',
       parametersDue: kind === 'Statement',
-      planned: this.#resolver.plannedFor(known),
+      planned,
       barrier: false,
     });
     return 'Done';

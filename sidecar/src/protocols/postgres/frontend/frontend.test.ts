@@ -25,6 +25,24 @@ test('so many messages go out without an answer, and the rest when some are answ
   expect([sent, frontend.waiting]).toEqual([5000, false]);
 });
 
+test('what is sent between does not stand inside a message that is under way', () => {
+  const state = Object.assign(new SessionState({} as DecisionContext), { copyIn: true });
+  const sent: Buffer[] = [];
+  const events: Partial<FrontendEvents> = {
+    toBackend: (pieces) => sent.push(...pieces.map((piece) => Buffer.from(piece))),
+  };
+  const frontend = new Frontend(state, events as FrontendEvents);
+  const data = write.copyData(Buffer.from('a line of data\n'));
+  frontend.feed(data.subarray(0, 9));
+  frontend.inject(write.sync);
+  frontend.feed(data.subarray(9, 12));
+  expect(Buffer.concat(sent)).toEqual(data.subarray(0, 12));
+  frontend.feed(Buffer.concat([data.subarray(12), data]));
+  expect(Buffer.concat(sent)).toEqual(Buffer.concat([data, write.sync, data]));
+  frontend.inject(write.flush);
+  expect(sent.at(-1)).toEqual(write.flush);
+});
+
 describe('a portal that is not known', () => {
   const { Idle, InBlock, Failed } = TransactionStatus;
 

@@ -38,6 +38,8 @@ export class Frontend {
   readonly #simple: SimpleQuery;
   readonly #extended: ExtendedQuery;
   readonly #copy: CopyData;
+  /** What was to be injected while a message was on its way, of which the rest had not come. */
+  #held: Buffer[] = [];
   #running = false;
 
   constructor(state: SessionState, events: FrontendEvents) {
@@ -58,6 +60,7 @@ export class Frontend {
   feed(chunk: Buffer): void {
     if (this.#running) throw new Error('the frontend is not reentrant');
     this.#running = true;
+    const wasMidMessage = this.#isMidMessage;
     const { queue, events } = this.#flow;
     try {
       const view = this.#carry.join(chunk);
@@ -70,11 +73,19 @@ export class Frontend {
     } finally {
       this.#running = false;
     }
+    // A Sync of ours may have waited for that.
+    if (wasMidMessage && !this.#isMidMessage) this.resume();
+  }
+
+  /** The backend has had a part of a message, and would take anything else for the rest of it. */
+  get #isMidMessage(): boolean {
+    return this.#flow.bodyLeft > 0 && this.#flow.bodyPasses;
   }
 
   /** Sends a message of the session's own behind everything that was forwarded. */
   inject(bytes: Buffer): void {
-    if (this.#running) this.#flow.queue.insert(bytes);
+    if (this.#isMidMessage) this.#held.push(bytes);
+    else if (this.#running) this.#flow.queue.insert(bytes);
     else this.#flow.events.toBackend([bytes], false);
   }
 
@@ -82,6 +93,7 @@ export class Frontend {
   resume(): void {
     if (this.#running) return;
     const { state, events, owesSync } = this.#flow;
+    if (this.#isMidMessage) return;
     if (owesSync && state.inflight.length === 0) {
       this.#flow.owesSync = false;
       state.skipping = false;
@@ -101,6 +113,9 @@ export class Frontend {
         if (this.#flow.bodyPasses) this.#flow.queue.pass(at, at + piece);
         this.#flow.bodyLeft -= piece;
         at += piece;
+        if (this.#flow.bodyLeft === 0) {
+          for (const message of this.#held.splice(0)) this.#flow.queue.insert(message);
+        }
         continue;
       }
       if (length - at < HEADER_BYTES) break;

@@ -95,8 +95,11 @@ export class Resolver {
     return { analyzed, analysis };
   }
 
-  /** The masks of what a statement or portal returns, as far as its name can be resolved now. */
-  plannedFor(known: PreparedStatement | Portal): Masks {
+  /**
+   * The masks of what a statement or portal returns, as far as its name can be resolved now; undefined while what it
+   * stands for `isUnsure`.
+   */
+  plannedFor(known: PreparedStatement | Portal): Masks | undefined {
     let analysis: StatementAnalysis | undefined;
     let fingerprint: string;
     if ('text' in known) {
@@ -106,6 +109,7 @@ export class Resolver {
       fingerprint = found.analyzed.fingerprint;
     } else ({ analysis, fingerprint } = known);
     if (analysis === undefined) return [];
+    if (this.isUnsure(analysis)) return undefined;
     const resolved = this.resolve(analysis);
     if ('error' in resolved) return [];
     return this.decide(resolved.analysis, fingerprint, 'Extended').permit?.masks.columns ?? [];
@@ -176,16 +180,4 @@ export function newRun(decided: DecidedStatement): StatementRun {
 export function obligationsOf(decided: readonly DecidedStatement[]): readonly LimitObligation[] {
   if (decided.length === 1) return decided[0]!.permit?.limits ?? [];
   return [...new Set(decided.flatMap((item) => item.permit?.limits ?? []))];
-}
-
-/** A result that may be cut: what comes behind it waits, so that a cut leaves nothing half done. */
-export function isLimited({ limits }: DecidedStatement): boolean {
-  return limits.rowsPerStatement !== undefined || limits.bytesPerStatement !== undefined;
-}
-
-/** It returns rows, which may be more than a limit lets pass: it then ends as if it had failed. */
-export function mayBeCut(decided: DecidedStatement): boolean {
-  if (decided.analysis.outputs === undefined) return false;
-  const ofAnHour = decided.permit?.limits.some(({ limits }) => limits.rowsPerHour !== undefined);
-  return isLimited(decided) || ofAnHour === true;
 }

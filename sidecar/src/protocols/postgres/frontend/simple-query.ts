@@ -1,14 +1,14 @@
 import type { OperationDecided } from '@chaperone/core/events/types.ts';
 import type { QueryExpectation } from '../backend/expectation.ts';
-import { leavesSomething } from '../backend/leaves-something.ts';
 import { asPipeline, isBoundedWrite, uncountable } from './bounded-writes.ts';
 import type { AnalyzedText, DecidedStatement } from './decision-context.ts';
 import { applyNames, changesWhatFollows, lacksRoom, leavesUnsure, takeBack } from './effects.ts';
 import type { Flow, Taken } from './flow.ts';
+import { isChangeThatMayBeCut, isLimited } from './limited-results.ts';
 import type { Undo } from './names.ts';
 import { reservedName, reservedPrefix, tooManyNames, unsyncedQuery } from './refusals.ts';
 import type { Refuser } from './refuser.ts';
-import { isLimited, mayBeCut, newRun, obligationsOf, type Resolver } from './resolver.ts';
+import { newRun, obligationsOf, type Resolver } from './resolver.ts';
 import { emptyStatement, mergedEvent } from './statements.ts';
 
 /** A text being decided: what its statements do to names is made as it goes on, and taken back on refusal. */
@@ -64,7 +64,9 @@ export class SimpleQuery {
       takeBack(names.flat());
       return this.#refuser.decided('Simple', refusal, event, analyzed, text);
     }
-    if (statements.some(isBoundedWrite) || isChangeThatMayBeCut(statements)) {
+    const [only] = statements;
+    const isCuttable = statements.length === 1 && only !== undefined && isChangeThatMayBeCut(only);
+    if (statements.some(isBoundedWrite) || isCuttable) {
       takeBack(names.flat());
       return this.#boundedQuery(statements, event, analyzed, text, at, end);
     }
@@ -166,20 +168,6 @@ export class SimpleQuery {
     this.#flow.owesSync = true;
     return 'Done';
   }
-}
-
-const queries: ReadonlySet<string> = new Set([
-  'SelectStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
-]);
-
-/** It changes something by itself and returns rows, of which a limit may cut some. */
-function isChangeThatMayBeCut([only, ...others]: readonly DecidedStatement[]): boolean {
-  if (only === undefined || others.length > 0 || !mayBeCut(only)) return false;
-  return queries.has(only.analysis.kind) && leavesSomething(only.analysis);
 }
 
 /** The text as one that was not understood. */
