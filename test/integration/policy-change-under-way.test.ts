@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { Gatekeeper } from '@chaperone/sidecar/gatekeeper.ts';
 import * as write from '@chaperone/sidecar/protocols/postgres/messages/frontend-writer.ts';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { AttackLab } from '../support/attack-lab.ts';
+import { Answer, type Attacker, AttackLab, extended } from '../support/attack-lab.ts';
 import { masking, policy, type Resource } from '../support/chaperone.ts';
 
 const data: Resource = {
@@ -131,21 +131,41 @@ test('a call by number that is not allowed any more ends with its session', asyn
   while (await calls());
 });
 
-test('a statement that waits for its record does not go out once it is not allowed', async () => {
-  await inForce(plain);
-  const attacker = await lab.attacker();
-  const durable: (() => void)[] = [];
-  const asked = new Promise<void>((resolve) => {
-    jest.spyOn(Gatekeeper.prototype, 'whenDurable').mockImplementation((_level, callback) => {
-      durable.push(() => callback());
-      resolve();
+describe('a statement that waits for its record does not go out once it is not allowed', () => {
+  const insert = 'INSERT INTO sink VALUES (1)';
+  const onlyReads = [policy('p', [{ ...data, classes: ['Read'] }])];
+
+  /** Sends it, and changes the policy before it is recorded. */
+  async function withdrawn(bytes: Buffer): Promise<Attacker> {
+    await inForce(plain);
+    const attacker = await lab.attacker();
+    const durable: (() => void)[] = [];
+    const asked = new Promise<void>((resolve) => {
+      jest.spyOn(Gatekeeper.prototype, 'whenDurable').mockImplementation((_level, callback) => {
+        durable.push(() => callback());
+        resolve();
+      });
     });
+    attacker.client.socket.write(bytes);
+    await asked;
+    await inForce(onlyReads);
+    jest.restoreAllMocks();
+    for (const tell of durable) tell();
+    return attacker;
+  }
+
+  test('a simple Query fails, and the session goes on', async () => {
+    const attacker = await withdrawn(write.query(insert));
+    const { sqlstate, status } = new Answer(
+      await attacker.client.until(({ type }) => type === 'Z'),
+    );
+    expect([sqlstate, status]).toEqual(['42501', 'I']);
+    expect((await attacker.query('SELECT count(*)::int FROM sink')).rows).toEqual([['0']]);
   });
-  attacker.client.socket.write(write.query('INSERT INTO sink VALUES (1)'));
-  await asked;
-  const closed = once(attacker.client.socket, 'close');
-  await inForce([policy('p', [{ ...data, classes: ['Read'] }])]);
-  for (const tell of durable) tell();
-  await closed;
-  expect(await lab.behind('SELECT count(*)::int FROM sink')).toEqual([[0]]);
+
+  test('a pipeline ends with its session', async () => {
+    const attacker = await withdrawn(Buffer.concat([...extended(insert), write.sync]));
+    expect((await attacker.rest()).sqlstate).toBe('57P01');
+    expect(await lab.behind('SELECT count(*)::int FROM sink')).toEqual([[0]]);
+  });
 });

@@ -27,7 +27,13 @@ import { Frontend } from './frontend/frontend.ts';
 import { reservedPrefix } from './frontend/refusals.ts';
 import type { BackendSession } from './handshake/connect-backend.ts';
 import { endWhenWritten, endWith } from './handshake/end-with.ts';
-import { flush, parse, sync, terminate as terminateMessage } from './messages/frontend-writer.ts';
+import {
+  flush,
+  parse,
+  query,
+  sync,
+  terminate as terminateMessage,
+} from './messages/frontend-writer.ts';
 import { ProtocolError } from './messages/protocol-error.ts';
 import { cutBy, mayHear } from './newer-policy.ts';
 import { readReusing } from './read-reusing.ts';
@@ -79,7 +85,7 @@ const clientReadBytes = { first: 4 * 1024, most: 64 * 1024 };
 const backendReadBytes = { first: 8 * 1024, most: 64 * 1024 };
 
 interface Forward {
-  readonly pieces: readonly Buffer[];
+  pieces: readonly Buffer[];
   durable: boolean;
 }
 
@@ -214,9 +220,20 @@ export class PostgresSession {
       return;
     }
     const stopped = this.#responses.cutRunning(cutBy(former, this.#state.context, this.#request()));
-    // What waits for its record has not been sent, and would go out: no cancellation stops that.
-    const isUnsent = stopped === 'Running' && this.#forwards.length > 0;
-    if (stopped === 'Queued' || isUnsent) this.withdrawn();
+    if (stopped === 'Queued' || (stopped === 'Running' && !this.#failUnsent())) this.withdrawn();
+  }
+
+  /**
+   * What waits for its record has not been sent, and would go out: no cancellation stops that. A simple Query by itself
+   * is made one that fails; false where something else would go out.
+   */
+  #failUnsent(): boolean {
+    const [forward, ...others] = this.#forwards;
+    if (forward === undefined) return true;
+    const { inflight } = this.#state;
+    if (others.length > 0 || inflight.length > 1 || inflight.first?.kind !== 'Query') return false;
+    forward.pieces = [query(`Refused by Chaperone: session ${this.#options.recorder.id}`)];
+    return true;
   }
 
   /** The caller no longer counts as the identity: it, its subject or our attestation is gone. */
