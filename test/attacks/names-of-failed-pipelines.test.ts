@@ -9,15 +9,13 @@ import {
   type Attacker,
   AttackLab,
   bind,
-  canaryId,
   extended,
+  harmless,
+  hidden,
   leaks,
 } from '../support/attack-lab.ts';
 import { installedVersions } from '../support/postgres.ts';
 
-/** Its column has no table of origin, so that only the decision can mask it. */
-const hidden = `SELECT ssn FROM customers WHERE id = ${canaryId} UNION ALL SELECT '' WHERE false`;
-const harmless = "SELECT 'nothing'::text";
 const failing = extended('SELECT 1/0', { statement: 'failing', portal: 'failing' });
 const closeStatement = (name: string) => write.close('Statement', name);
 const executed = (statement: string) => [bind(statement), write.execute('', 0), write.sync];

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect } from '@jest/globals';
 import fc from 'fast-check';
-import { AttackLab, canaryId, labMasks, leaks } from '../support/attack-lab.ts';
+import { AttackLab, canaryId, harmless, hidden, labMasks, leaks } from '../support/attack-lab.ts';
 import { policy } from '../support/chaperone.ts';
 import {
   bind,
@@ -19,9 +19,6 @@ import {
 } from '../support/conversations.ts';
 import { fuzz } from './support/fuzz.ts';
 
-/** Its column has no table of origin: only the decision can mask it. `customers` of the other schema is not masked. */
-const hidden = `SELECT ssn FROM customers WHERE id = ${canaryId} UNION ALL SELECT '' WHERE false`;
-const harmless = "SELECT 'nothing'::text";
 const pathTo = (path: string, rows: number): string =>
   `SELECT set_config('search_path', '${path}', false) FROM generate_series(1, ${rows})`;
 

@@ -23,6 +23,10 @@ export const canaries = {
 /** The id of the row that holds the canaries. */
 export const canaryId = 9001;
 
+/** A canary, in a column without a table of origin: only the decision can mask it. */
+export const hidden = `SELECT ssn FROM customers WHERE id = ${canaryId} UNION ALL SELECT '' WHERE false`;
+export const harmless = "SELECT 'nothing'::text";
+
 export const readWriteExport: Resource = {
   name: 'read-write-export',
   action: 'Allow',
